@@ -1,0 +1,33 @@
+/** How tokens are chosen, as OpenAI names it. Temperature 0 is greedy. Penalties count generated tokens only. */
+import * as v from 'valibot';
+
+export const SamplingSchema = v.strictObject({
+  temperature: v.pipe(v.number(), v.minValue(0), v.maxValue(2)),
+  topP: v.pipe(v.number(), v.minValue(0), v.maxValue(1)),
+  presencePenalty: v.pipe(v.number(), v.minValue(-2), v.maxValue(2)),
+  frequencyPenalty: v.pipe(v.number(), v.minValue(-2), v.maxValue(2)),
+});
+export type Sampling = v.InferOutput<typeof SamplingSchema>;
+
+/** OpenAI's own defaults. */
+export const defaultSampling: Sampling = {
+  temperature: 1,
+  topP: 1,
+  presencePenalty: 0,
+  frequencyPenalty: 0,
+};
+
+const probability = { token: v.string(), logprob: v.number(), bytes: v.nullable(v.array(v.number())) };
+
+/** One token's log probability, OpenAI's shape; `bytes` are the token's UTF-8 bytes. */
+export const LogprobSchema = v.strictObject({
+  ...probability,
+  top_logprobs: v.array(v.strictObject(probability)),
+});
+export type Logprob = v.InferOutput<typeof LogprobSchema>;
+
+export const FinishReasonSchema = v.picklist(['stop', 'length']);
+export type FinishReason = v.InferOutput<typeof FinishReasonSchema>;
+
+export const TierSchema = v.picklist(['public', 'private']);
+export type Tier = v.InferOutput<typeof TierSchema>;
