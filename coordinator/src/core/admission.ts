@@ -1,0 +1,107 @@
+/** Whether a request becomes a job: model, context, money and queue are checked, and the money held, before anything runs. */
+import { failure, type ErrorCode, type Failure } from '@tussah/protocol/errors';
+import type { Nano } from '@tussah/protocol/money';
+import { admitGuest } from './guests.ts';
+import { ceilingOf, place } from './jobs.ts';
+import type { Flow, Job, JobRequest, Pool } from './state.ts';
+import { note, type Turn } from './turn.ts';
+
+/** Admits a request and places its job, or refuses it at once with the reason. */
+export function submit(turn: Turn, request: JobRequest): void {
+  const { state } = turn;
+  if (state.jobs.has(request.id)) throw new Error(`job ${request.id} was submitted twice`);
+  const pool = state.pools.get(request.model);
+  if (pool === undefined) return refuse(turn, request, failure('model_not_found', undefined, 'model'));
+  const maxTokens = tokensAllowed(turn, pool, request);
+  const refusal =
+    maxTokens < 1 || (request.maxTokens !== undefined && maxTokens < request.maxTokens)
+      ? tooLong(pool, request)
+      : undefined;
+  if (refusal !== undefined) return refuse(turn, request, refusal);
+  const ceiling = ceilingOf(pool, request.prompt.ids.length, maxTokens);
+  const { maxPriceNano } = request;
+  const reservedNano = maxPriceNano !== undefined && maxPriceNano < ceiling ? maxPriceNano : ceiling;
+  const objection = objectionTo(turn, pool, request, reservedNano);
+  if (objection !== undefined) return refuse(turn, request, objection);
+  const job = newJob(turn, request, maxTokens, reservedNano);
+  state.jobs.set(request.id, job);
+  hold(turn, job);
+  place(turn, job);
+}
+
+function refuse(turn: Turn, request: JobRequest, refusal: Failure<ErrorCode>): void {
+  note(turn, { kind: 'job-refused', jobId: request.id, code: refusal.code });
+  turn.effects.push({ type: 'fail', jobId: request.id, failure: refusal, receipt: null });
+}
+
+function tokensAllowed(turn: Turn, pool: Pool, request: JobRequest): number {
+  const { config } = turn.state;
+  const room = pool.model.contextTokens - request.prompt.ids.length;
+  const guestCap = request.guest ? (config.guests?.maxTokens ?? 0) : Infinity;
+  if (request.maxTokens !== undefined) return Math.min(request.maxTokens, room, guestCap);
+  return Math.min(config.defaultMaxTokens, room, guestCap);
+}
+
+function tooLong(pool: Pool, request: JobRequest): Failure<ErrorCode> {
+  const wanted = request.maxTokens === undefined ? '' : ` and max_tokens asks for ${request.maxTokens}`;
+  return failure(
+    'context_length_exceeded',
+    `The prompt has ${request.prompt.ids.length} tokens${wanted}; this model's context holds ${pool.model.contextTokens}` +
+      `${request.guest ? ', and guests get a bounded answer' : ''}.`,
+    'messages',
+  );
+}
+
+function objectionTo(
+  turn: Turn,
+  pool: Pool,
+  request: JobRequest,
+  reservedNano: Nano,
+): Failure<ErrorCode> | undefined {
+  const { state } = turn;
+  const { config } = state;
+  if (state.draining) return failure('shutting_down');
+  if (turn.codecs.codecOf(request.model) === undefined) return failure('no_contributor');
+  if (request.guest) {
+    const admitted = admitGuest(state, turn.atMs, request.flow, reservedNano);
+    if (!admitted.ok) return admitted.failure;
+  }
+  const available = (state.balances.get(request.payer) ?? 0n) - (state.reserved.get(request.payer) ?? 0n);
+  if (available < reservedNano)
+    return failure(request.guest ? 'guest_budget_exhausted' : 'insufficient_balance');
+  const flow = state.flows.get(request.flow);
+  if ((flow?.active ?? 0) >= config.concurrentPerAccount) return failure('rate_limited');
+  if (pool.queue.size >= config.queuedPerModel || (flow?.queued ?? 0) >= config.queuedPerAccount)
+    return failure('queue_full');
+  return undefined;
+}
+
+const newJob = (turn: Turn, request: JobRequest, maxTokens: number, reservedNano: Nano): Job => ({
+  request,
+  phase: 'queued',
+  maxTokens,
+  reservedNano,
+  submittedAtMs: turn.atMs,
+  waitUntilMs: turn.atMs + request.maxWaitMs,
+  lease: null,
+  segments: [],
+  ids: [],
+  text: [],
+  tried: new Set(),
+  attempts: 0,
+  done: null,
+  outcome: null,
+  failure: null,
+  ttftMs: null,
+  scheduledMs: Infinity,
+});
+
+function hold(turn: Turn, job: Job): void {
+  const { reserved, flows } = turn.state;
+  const { payer, flow: name } = job.request;
+  reserved.set(payer, (reserved.get(payer) ?? 0n) + job.reservedNano);
+  const flow: Flow = flows.get(name) ?? { active: 0, queued: 0, reservedNano: 0n };
+  flow.active += 1;
+  flow.reservedNano += job.reservedNano;
+  flows.set(name, flow);
+}

@@ -1,0 +1,133 @@
+/** What happens to the core, and what it asks of the shell. Time and randomness arrive in events. */
+import type { ContributorFrame, CoordinatorFrame } from '@tussah/protocol/contributor-frames';
+import type { ErrorCode, Failure } from '@tussah/protocol/errors';
+import type { Nano } from '@tussah/protocol/money';
+import type { Receipt, ReceiptBody, SegmentFacts } from '@tussah/protocol/receipts';
+import type { FinishReason, Logprob } from '@tussah/protocol/sampling';
+import type { Transaction } from './ledger.ts';
+import type { ContributorStats, JobRequest } from './state.ts';
+
+export type HelloFrame = Extract<ContributorFrame, { type: 'hello' }>;
+
+export type Event =
+  | { readonly type: 'tick' }
+  | { readonly type: 'job-submitted'; readonly request: JobRequest }
+  /** The client went away. */
+  | { readonly type: 'job-abandoned'; readonly jobId: string }
+  | { readonly type: 'connection-opened'; readonly connectionId: string; readonly nonce: string }
+  | { readonly type: 'frame-received'; readonly connectionId: string; readonly frame: ContributorFrame }
+  | {
+      readonly type: 'hello-checked';
+      readonly connectionId: string;
+      readonly hello: HelloFrame;
+      readonly valid: boolean;
+      readonly record: ContributorStats;
+      /** Used unless an earlier session is resumed. */
+      readonly sessionId: string;
+    }
+  /** The shell saw a breach before the frame could be read: malformed, too large, too fast. */
+  | { readonly type: 'connection-breached'; readonly connectionId: string; readonly refusal: Refusal }
+  | { readonly type: 'connection-closed'; readonly connectionId: string }
+  | {
+      readonly type: 'segment-checked';
+      readonly jobId: string;
+      readonly publicKey: string;
+      readonly valid: boolean;
+    }
+  | { readonly type: 'settled'; readonly jobId: string; readonly receipt: Receipt }
+  | { readonly type: 'settlement-failed'; readonly jobId: string }
+  /** A credit that the store has made durable. */
+  | { readonly type: 'credited'; readonly transaction: Transaction }
+  | { readonly type: 'drain' };
+
+export type TimedEvent = Event & { readonly atMs: number };
+
+/** Why the coordinator ends a connection. */
+export interface Refusal {
+  readonly closeCode: number;
+  readonly code: string;
+  readonly message: string;
+  readonly remedy: string;
+  readonly retry: boolean;
+}
+
+export interface Answer {
+  readonly finishReason: FinishReason;
+  readonly usage: { readonly promptTokens: number; readonly completionTokens: number };
+  readonly receipt: Receipt;
+}
+
+/** A job's end, ready to be signed and written; nothing is said to the client before `settled`. */
+export interface SettlementDraft {
+  readonly jobId: string;
+  readonly receipt: ReceiptBody;
+  readonly transaction: Transaction | null;
+  readonly records: readonly {
+    readonly publicKey: string;
+    readonly wallet: string | null;
+    readonly stats: ContributorStats;
+  }[];
+  readonly idempotency: {
+    readonly accountId: string;
+    readonly key: string;
+    readonly requestHash: string;
+  } | null;
+}
+
+export type Effect =
+  | { readonly type: 'send'; readonly connectionId: string; readonly frame: CoordinatorFrame }
+  | { readonly type: 'close'; readonly connectionId: string; readonly refusal: Refusal }
+  | {
+      readonly type: 'check-hello';
+      readonly connectionId: string;
+      readonly nonce: string;
+      readonly hello: HelloFrame;
+    }
+  | {
+      readonly type: 'check-segment';
+      readonly jobId: string;
+      readonly publicKey: string;
+      readonly facts: SegmentFacts;
+      readonly signature: string;
+    }
+  | {
+      readonly type: 'deliver';
+      readonly jobId: string;
+      readonly text: string;
+      readonly logprobs: readonly Logprob[] | undefined;
+    }
+  | { readonly type: 'settle'; readonly draft: SettlementDraft }
+  | { readonly type: 'complete'; readonly jobId: string; readonly answer: Answer }
+  /** The job ended without a whole answer; `receipt` is there when part of it was charged. */
+  | {
+      readonly type: 'fail';
+      readonly jobId: string;
+      readonly failure: Failure<ErrorCode>;
+      readonly receipt: Receipt | null;
+    }
+  | { readonly type: 'note'; readonly note: Note };
+
+/** For logs and metrics: what happened, never what was said. */
+export type Note =
+  | { readonly kind: 'contributor-joined'; readonly publicKey: string; readonly resumed: boolean }
+  | { readonly kind: 'contributor-left'; readonly publicKey: string; readonly reason: string }
+  | { readonly kind: 'model-ready'; readonly publicKey: string; readonly build: string }
+  | { readonly kind: 'job-queued' | 'job-started'; readonly jobId: string; readonly model: string }
+  | { readonly kind: 'job-refused'; readonly jobId: string; readonly code: ErrorCode }
+  | {
+      readonly kind: 'job-moved';
+      readonly jobId: string;
+      readonly publicKey: string;
+      readonly reason: string;
+      readonly detail: string | null;
+    }
+  | {
+      readonly kind: 'job-ended';
+      readonly jobId: string;
+      readonly model: string;
+      readonly outcome: 'complete' | 'cancelled' | 'failed';
+      readonly tokens: number;
+      readonly chargedNano: Nano;
+      readonly ttftMs: number | null;
+      readonly totalMs: number;
+    };

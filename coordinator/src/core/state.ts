@@ -1,0 +1,269 @@
+/** The dispatcher's whole state: plain data and indexes over it, owned by `step` and changed by nobody else. */
+import type { EngineProfile } from '@tussah/protocol/engine-profile';
+import type { ErrorCode } from '@tussah/protocol/errors';
+import type { Nano, Price } from '@tussah/protocol/money';
+import type { SegmentEnd } from '@tussah/protocol/receipts';
+import type { FinishReason, Sampling } from '@tussah/protocol/sampling';
+import type { CoreConfig } from './config.ts';
+import { FairQueue } from './fair-queue.ts';
+import { Heap } from './heap.ts';
+import type { Balances } from './ledger.ts';
+
+/** What the core needs to know of a model, from the catalogue. */
+export interface ModelInfo {
+  readonly id: string;
+  readonly contextTokens: number;
+  /** The highest price a contributor may ask. */
+  readonly price: Price;
+  /** Ids of its builds with the engine each is for. */
+  readonly builds: ReadonlyMap<string, string>;
+}
+
+export type ConnectionPhase = 'challenged' | 'proving' | 'open';
+
+/** One WebSocket of a contributor. */
+export interface Connection {
+  readonly id: string;
+  phase: ConnectionPhase;
+  readonly nonce: string;
+  readonly openedAtMs: number;
+  lastHeardMs: number;
+  lastPingMs: number;
+  pings: number;
+  /** Set once the key is proven. */
+  publicKey: string | null;
+}
+
+/** A build a contributor is ready to serve. */
+export interface HeldBuild {
+  readonly model: string;
+  readonly build: string;
+  readonly profile: EngineProfile;
+  readonly claimedTokensPerSecond: number;
+  readonly ask: Price;
+}
+
+/** A proven key with a session: connected, or lost for less than the grace. */
+export interface Contributor {
+  readonly publicKey: string;
+  readonly sessionId: string;
+  wallet: string | null;
+  connectionId: string | null;
+  detachedAtMs: number;
+  state: 'ready' | 'paused' | 'draining';
+  readonly builds: Map<string, HeldBuild>;
+  jobId: string | null;
+  /** Jobs that ended lately; frames about them may still arrive and mean nothing. */
+  readonly endedJobs: string[];
+  record: ContributorStats;
+  earnedNano: Nano;
+  failuresInRow: number;
+  restUntilMs: number;
+  /** Smoothed time to the first token; null before the first job. */
+  ttftMs: number | null;
+  /** Order of service, so that equals take turns. */
+  lastServed: number;
+  /** Raised whenever this contributor's entries in the pools become stale. */
+  version: number;
+}
+
+export interface ContributorStats {
+  jobsDone: number;
+  jobsFailed: number;
+  tokens: number;
+  tokensPerSecond: number | null;
+}
+
+export type JobPhase = 'queued' | 'offered' | 'running' | 'checking' | 'settling' | 'ended';
+
+/** One contributor's turn at a job. */
+export interface Lease {
+  readonly publicKey: string;
+  readonly build: string;
+  readonly profile: EngineProfile;
+  readonly price: Price;
+  readonly offeredAtMs: number;
+  acceptedAtMs: number;
+  firstTokenMs: number;
+  lastFrameMs: number;
+  readonly firstPosition: number;
+  readonly ids: number[];
+  text: string;
+}
+
+/** A finished turn that delivered something. */
+export interface SegmentDraft {
+  readonly publicKey: string;
+  readonly wallet: string | null;
+  readonly build: string;
+  readonly profile: EngineProfile;
+  readonly price: Price;
+  readonly firstPosition: number;
+  readonly tokens: number;
+  readonly billedTokens: number;
+  readonly idsHash: string;
+  readonly end: SegmentEnd;
+  readonly signature: string | null;
+}
+
+export interface JobRequest {
+  readonly id: string;
+  readonly accountId: string;
+  /** The ledger account that pays. */
+  readonly payer: string;
+  /** Whose turn it is in the fair queue: the account, or a guest's network. */
+  readonly flow: string;
+  readonly weight: number;
+  readonly guest: boolean;
+  readonly stream: boolean;
+  readonly model: string;
+  readonly prompt: { readonly text: string; readonly ids: readonly number[] };
+  readonly promptHash: string;
+  readonly sampling: Sampling;
+  /** Undefined: what the context and the coordinator's default allow. */
+  readonly maxTokens: number | undefined;
+  readonly stop: readonly string[];
+  readonly seedRoot: string;
+  readonly topLogprobs: number | null;
+  readonly maxPriceNano: Nano | undefined;
+  readonly maxTtftMs: number | undefined;
+  readonly minTokensPerSecond: number | undefined;
+  readonly maxWaitMs: number;
+  readonly idempotency: { readonly key: string; readonly requestHash: string } | null;
+  /** Drawn by the shell, used if the job comes to a receipt. */
+  readonly receiptId: string;
+}
+
+/** How a job ended. */
+export interface Outcome {
+  readonly kind: 'complete' | 'cancelled' | 'failed';
+  readonly finishReason: FinishReason | null;
+}
+
+export interface Job {
+  readonly request: JobRequest;
+  phase: JobPhase;
+  readonly maxTokens: number;
+  readonly reservedNano: Nano;
+  readonly submittedAtMs: number;
+  /** While queued: when waiting ends. */
+  waitUntilMs: number;
+  lease: Lease | null;
+  readonly segments: SegmentDraft[];
+  readonly ids: number[];
+  /** The pieces delivered so far. */
+  readonly text: string[];
+  /** Contributors that shall not have it again, and how many turns there were. */
+  readonly tried: Set<string>;
+  attempts: number;
+  /** Awaiting the check of its signature. */
+  done: { readonly finishReason: FinishReason; readonly signature: string } | null;
+  /** Set when it ends, while the books are written. */
+  outcome: Outcome | null;
+  /** Why it ended without a whole answer. */
+  failure: ErrorCode | null;
+  ttftMs: number | null;
+  /** The earliest entry of this job in the deadline heap. */
+  scheduledMs: number;
+}
+
+export interface IdleEntry {
+  readonly contributor: Contributor;
+  readonly build: HeldBuild;
+  readonly version: number;
+  readonly askNano: Nano;
+  readonly speedClass: number;
+  readonly lastServed: number;
+}
+
+/** One model's side of the market. */
+export interface Pool {
+  readonly model: ModelInfo;
+  readonly holders: Set<Contributor>;
+  readonly idle: Heap<IdleEntry>;
+  readonly queue: FairQueue<Job>;
+  running: number;
+}
+
+export interface Deadline {
+  readonly atMs: number;
+  readonly kind: 'job' | 'connection' | 'contributor';
+  readonly id: string;
+}
+
+/** What one flow of the fair queue has going on; removed when nothing. */
+export interface Flow {
+  active: number;
+  queued: number;
+  reservedNano: Nano;
+}
+
+export interface GuestDay {
+  day: number;
+  spentNano: Nano;
+  readonly byNetwork: Map<string, Nano>;
+  readonly byContributor: Map<string, Nano>;
+  readonly byOwner: Map<string, Nano>;
+}
+
+export interface State {
+  readonly config: CoreConfig;
+  readonly coordinator: string;
+  draining: boolean;
+  readonly balances: Balances;
+  readonly connections: Map<string, Connection>;
+  readonly contributors: Map<string, Contributor>;
+  readonly pools: Map<string, Pool>;
+  readonly jobs: Map<string, Job>;
+  /** Held for running jobs, by the payer's ledger account; removed when nothing. */
+  readonly reserved: Map<string, Nano>;
+  readonly flows: Map<string, Flow>;
+  readonly guests: GuestDay;
+  readonly deadlines: Heap<Deadline>;
+  /** Counts turns of service. */
+  served: number;
+  answered: number;
+  completionTokens: number;
+}
+
+export interface InitialState {
+  readonly config: CoreConfig;
+  readonly coordinator: string;
+  readonly models: readonly ModelInfo[];
+  readonly balances: Balances;
+  readonly totals: { readonly answered: number; readonly completionTokens: number };
+}
+
+export function initialState(from: InitialState): State {
+  const pool = (model: ModelInfo): Pool => ({
+    model,
+    holders: new Set(),
+    idle: new Heap<IdleEntry>(isBetter),
+    queue: new FairQueue<Job>(),
+    running: 0,
+  });
+  return {
+    config: from.config,
+    coordinator: from.coordinator,
+    draining: false,
+    balances: from.balances,
+    connections: new Map(),
+    contributors: new Map(),
+    pools: new Map(from.models.map((model) => [model.id, pool(model)])),
+    jobs: new Map(),
+    reserved: new Map(),
+    flows: new Map(),
+    guests: { day: 0, spentNano: 0n, byNetwork: new Map(), byContributor: new Map(), byOwner: new Map() },
+    deadlines: new Heap<Deadline>((a, b) => a.atMs < b.atMs),
+    served: 0,
+    answered: from.totals.answered,
+    completionTokens: from.totals.completionTokens,
+  };
+}
+
+/** The matcher's order: cheapest, then the class of speed and reliability, then who served longest ago. */
+function isBetter(a: IdleEntry, b: IdleEntry): boolean {
+  if (a.askNano !== b.askNano) return a.askNano < b.askNano;
+  if (a.speedClass !== b.speedClass) return a.speedClass > b.speedClass;
+  return a.lastServed < b.lastServed;
+}

@@ -1,0 +1,92 @@
+/**
+ * The dispatcher: `step(state, event, codecs) -> { state, effects }`. The state given is consumed: it is changed in place and
+ * returned, and nobody may keep it. No clock, no randomness, no I/O: production, recovery and simulation run this function.
+ */
+import type { Effect, Refusal, TimedEvent } from './events.ts';
+import { submit } from './admission.ts';
+import { abandon, onDeadline, onSegmentChecked, onSettled, onSettlementFailed } from './jobs.ts';
+import { apply } from './ledger.ts';
+import {
+  close,
+  drainAll,
+  onConnectionDeadline,
+  onContributorDeadline,
+  open,
+  prove,
+  receive,
+  refuse,
+} from './sessions.ts';
+import type { State } from './state.ts';
+import type { Codecs, Turn } from './turn.ts';
+
+const RECONNECT_AFTER_MS = 3_000;
+
+export function step(state: State, event: TimedEvent, codecs: Codecs): { state: State; effects: Effect[] } {
+  const turn: Turn = { state, atMs: event.atMs, codecs, effects: [] };
+  take(turn, event);
+  return { state, effects: turn.effects };
+}
+
+function take(turn: Turn, event: TimedEvent): void {
+  switch (event.type) {
+    case 'tick':
+      return tick(turn);
+    case 'job-submitted':
+      return submit(turn, event.request);
+    case 'job-abandoned':
+      return abandon(turn, event.jobId);
+    case 'connection-opened':
+      return open(turn, event);
+    case 'frame-received':
+      return receive(turn, event.connectionId, event.frame);
+    case 'hello-checked':
+      return prove(turn, event);
+    case 'connection-breached':
+      return breached(turn, event.connectionId, event.refusal);
+    case 'connection-closed':
+      return close(turn, event.connectionId);
+    case 'segment-checked':
+      return segmentChecked(turn, event.jobId, event.publicKey, event.valid);
+    case 'settled':
+      return onSettled(turn, event.jobId, event.receipt);
+    case 'settlement-failed':
+      return onSettlementFailed(turn, event.jobId);
+    case 'credited':
+      return apply(turn.state.balances, event.transaction);
+    case 'drain':
+      turn.state.draining = true;
+      return drainAll(turn, RECONNECT_AFTER_MS);
+    default:
+      return event satisfies never;
+  }
+}
+
+function breached(turn: Turn, connectionId: string, refusal: Refusal): void {
+  const connection = turn.state.connections.get(connectionId);
+  if (connection !== undefined) refuse(turn, connection, refusal);
+}
+
+/** Looks at everything whose time has come. */
+function tick(turn: Turn): void {
+  const { deadlines } = turn.state;
+  for (let next = deadlines.peek(); next !== undefined && next.atMs <= turn.atMs; next = deadlines.peek()) {
+    deadlines.pop();
+    if (next.kind === 'job') onDeadline(turn, next.id);
+    else if (next.kind === 'connection') onConnectionDeadline(turn, next.id);
+    else onContributorDeadline(turn, next.id);
+  }
+}
+
+function segmentChecked(turn: Turn, jobId: string, publicKey: string, valid: boolean): void {
+  if (onSegmentChecked(turn, jobId, publicKey, valid)) return;
+  const contributor = turn.state.contributors.get(publicKey);
+  const connection = turn.state.connections.get(contributor?.connectionId ?? '');
+  if (connection === undefined) return;
+  refuse(turn, connection, {
+    closeCode: 4409,
+    code: 'bad_signature',
+    message: 'The signature under the finished segment is not valid.',
+    remedy: 'Sign the segment statement with the key of the hello.',
+    retry: false,
+  });
+}

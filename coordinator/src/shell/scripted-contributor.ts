@@ -1,0 +1,192 @@
+/**
+ * A contributor for tests of the coordinator: it speaks tussah.v1 over a real socket and serves what a script says. It runs
+ * no model; answers of it prove nothing about engines.
+ */
+import {
+  helloStatement,
+  PROTOCOL,
+  type ContributorFrame,
+  type CoordinatorFrame,
+  type JobOffer,
+} from '@tussah/protocol/contributor-frames';
+import { hashOfIds } from '@tussah/protocol/bytes';
+import type { PriceWire } from '@tussah/protocol/money';
+import { segmentStatement } from '@tussah/protocol/receipts';
+import { domains, newIdentity, sign, type Identity } from '@tussah/protocol/signatures';
+import { WebSocket } from 'ws';
+
+export interface ScriptedPiece {
+  readonly ids: readonly number[];
+  readonly text: string;
+  /** Waits before the piece is sent. */
+  readonly delayMs?: number;
+}
+
+/** What to do with an offer: pieces to send, or something of its own by `frames`. */
+export type Script = (
+  offer: JobOffer,
+  contributor: ScriptedContributor,
+) => readonly ScriptedPiece[] | 'ignore' | Promise<'handled'>;
+
+export interface ScriptedOptions {
+  readonly url: string;
+  readonly model: string;
+  readonly build: string;
+  readonly script: Script;
+  readonly ask?: PriceWire | null;
+  readonly tokensPerSecond?: number;
+  readonly wallet?: string | null;
+  readonly identity?: Identity;
+}
+
+export class ScriptedContributor {
+  readonly frames: CoordinatorFrame[] = [];
+  readonly offers: JobOffer[] = [];
+  closeCode: number | undefined;
+  readonly #options: ScriptedOptions;
+  readonly #socket: WebSocket;
+  readonly #cancelled = new Set<string>();
+  #identity: Identity | undefined;
+
+  private constructor(options: ScriptedOptions, socket: WebSocket) {
+    this.#options = options;
+    this.#socket = socket;
+  }
+
+  /** Connects, proves its key and announces its build. */
+  static async connect(options: ScriptedOptions): Promise<ScriptedContributor> {
+    const socket = new WebSocket(`${options.url.replace(/^http/, 'ws')}/worker`);
+    const contributor = new ScriptedContributor(options, socket);
+    contributor.#identity = options.identity ?? (await newIdentity());
+    await new Promise<void>((resolve, reject) => {
+      socket.on('error', reject);
+      socket.on('close', (code) => {
+        contributor.closeCode = code;
+        reject(new Error(`closed ${code}`));
+      });
+      socket.on('message', (data) => {
+        const frame = JSON.parse((data as Buffer).toString()) as CoordinatorFrame;
+        contributor.frames.push(frame);
+        contributor.#take(frame, resolve).catch(reject);
+      });
+    });
+    return contributor;
+  }
+
+  get publicKey(): string {
+    return this.#identity?.publicKey ?? '';
+  }
+
+  send(frame: ContributorFrame): void {
+    this.sendText(JSON.stringify(frame));
+  }
+
+  sendText(text: string): void {
+    this.#socket.send(text);
+  }
+
+  /** Cuts the connection without a word. */
+  vanish(): void {
+    this.#socket.terminate();
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+
+  async closed(): Promise<number> {
+    while (this.closeCode === undefined) await pause(5);
+    return this.closeCode;
+  }
+
+  /** Waits for a frame of a type. */
+  async frame<Type extends CoordinatorFrame['type']>(
+    type: Type,
+  ): Promise<Extract<CoordinatorFrame, { type: Type }>> {
+    for (;;) {
+      const found = this.frames.find((frame) => frame.type === type);
+      if (found !== undefined) return found as Extract<CoordinatorFrame, { type: Type }>;
+      await pause(5);
+    }
+  }
+
+  async #take(frame: CoordinatorFrame, welcomed: () => void): Promise<void> {
+    const identity = this.#identity as Identity;
+    const { wallet = null } = this.#options;
+    if (frame.type === 'challenge') {
+      const statement = helloStatement(frame.coordinator, frame.nonce, identity.publicKey, wallet);
+      const signature = await sign(identity, domains.hello, statement);
+      this.send({
+        type: 'hello',
+        protocol: PROTOCOL,
+        publicKey: identity.publicKey,
+        signature,
+        wallet,
+        agent: 'scripted/1',
+        resume: null,
+      });
+    } else if (frame.type === 'welcome') {
+      this.announce();
+      welcomed();
+    } else if (frame.type === 'ping') this.send({ type: 'pong', n: frame.n });
+    else if (frame.type === 'job-cancel') this.#cancelled.add(frame.jobId);
+    else if (frame.type === 'job-offer') await this.#serve(frame);
+  }
+
+  announce(): void {
+    const { model, build, ask = null, tokensPerSecond = 50 } = this.#options;
+    const profile = {
+      engine: 'wllama',
+      version: 'scripted',
+      prefix: 'text',
+      seedBlock: 16,
+      replay: 'bit-exact',
+    } as const;
+    this.send({ type: 'model-ready', model, build, profile, tokensPerSecond, ask });
+  }
+
+  async #serve(offer: JobOffer): Promise<void> {
+    this.offers.push(offer);
+    const script = this.#options.script(offer, this);
+    if (script === 'ignore' || script instanceof Promise) {
+      await script;
+      return;
+    }
+    this.send({ type: 'job-accept', jobId: offer.jobId });
+    const ids: number[] = [];
+    for (const piece of script) {
+      if (piece.delayMs !== undefined) await pause(piece.delayMs);
+      if (this.#cancelled.has(offer.jobId)) return;
+      const position = offer.prefix.ids.length + ids.length;
+      this.send({ type: 'text-delta', jobId: offer.jobId, position, ids: [...piece.ids], text: piece.text });
+      ids.push(...piece.ids);
+    }
+    await this.finish(offer, ids);
+  }
+
+  /** Signs and sends the end of a segment with these ids. */
+  async finish(
+    offer: JobOffer,
+    ids: readonly number[],
+    finishReason: 'stop' | 'length' = 'stop',
+  ): Promise<void> {
+    const identity = this.#identity as Identity;
+    const idsHash = hashOfIds(ids);
+    const facts = {
+      jobId: offer.jobId,
+      contributor: identity.publicKey,
+      model: offer.model,
+      build: offer.build,
+      seedRoot: offer.seedRoot,
+      promptHash: hashOfIds(offer.prompt.ids),
+      firstPosition: offer.prefix.ids.length,
+      tokens: ids.length,
+      idsHash,
+      end: finishReason,
+    };
+    const signature = await sign(identity, domains.segment, segmentStatement(facts));
+    this.send({ type: 'job-done', jobId: offer.jobId, finishReason, tokens: ids.length, idsHash, signature });
+  }
+}
+
+export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
