@@ -12,6 +12,12 @@ export function submit(turn: Turn, request: JobRequest): void {
   if (state.jobs.has(request.id)) throw new Error(`job ${request.id} was submitted twice`);
   const pool = state.pools.get(request.model);
   if (pool === undefined) return refuse(turn, request, failure('model_not_found', undefined, 'model'));
+  if (request.guest && state.config.guests === null)
+    return refuse(
+      turn,
+      request,
+      failure('invalid_api_key', 'This coordinator serves no guests; send an API key.'),
+    );
   const maxTokens = tokensAllowed(turn, pool, request);
   const refusal =
     maxTokens < 1 || (request.maxTokens !== undefined && maxTokens < request.maxTokens)

@@ -161,8 +161,8 @@ export function prove(turn: Turn, event: Extract<Event, { type: 'hello-checked' 
   }
   const known = state.contributors.get(hello.publicKey);
   const resumed = known !== undefined && known.sessionId === hello.resume;
-  if (known !== undefined && !resumed) leave(turn, known, 'replaced by a new session');
   const older = state.connections.get(known?.connectionId ?? '');
+  if (known !== undefined && !resumed) leave(turn, known, 'replaced by a new session');
   if (older !== undefined) {
     older.publicKey = null;
     refuse(turn, older, refusals.replaced);
