@@ -10,7 +10,10 @@ export type Canonical =
   | readonly Canonical[]
   | { readonly [key: string]: Canonical | undefined };
 
-/** RFC 8785 text of a value; members that are undefined are left out. Throws on a number that is not a safe integer. */
+/**
+ * RFC 8785 text of a value; members that are undefined are left out. Throws on a number that is not a safe integer and on
+ * a lone surrogate.
+ */
 export function canonicalText(value: Canonical): string {
   if (value === null || typeof value === 'boolean') return String(value);
   if (typeof value === 'string') {
@@ -23,13 +26,15 @@ export function canonicalText(value: Canonical): string {
     return Object.is(value, -0) ? '0' : String(value);
   }
   if (Array.isArray(value)) return `[${value.map((item) => canonicalText(item as Canonical)).join(',')}]`;
+  // The types forbid these, but as `{}` they would be signed without a trace.
+  if (typeof value !== 'object') throw new RangeError(`a ${typeof value} cannot be canonicalised`);
   const record = value as { readonly [key: string]: Canonical | undefined };
   // RFC 8785 section 3.2.3: sorted by UTF-16 code units, which is JavaScript's default order.
   const members = Object.keys(record)
     .sort()
     .flatMap((key) => {
       const member = record[key];
-      return member === undefined ? [] : [`${JSON.stringify(key)}:${canonicalText(member)}`];
+      return member === undefined ? [] : [`${canonicalText(key)}:${canonicalText(member)}`];
     });
   return `{${members.join(',')}}`;
 }

@@ -12,7 +12,9 @@ const nullish = <Schema extends v.GenericSchema>(schema: Schema) => v.optional(v
 const whole = (min: number, max: number) =>
   v.pipe(v.number(), v.safeInteger(), v.minValue(min), v.maxValue(max));
 const between = (min: number, max: number) => v.pipe(v.number(), v.minValue(min), v.maxValue(max));
-const content = v.pipe(v.string(), v.maxLength(limits.messageCharacters));
+/** Lone surrogates have no UTF-8 and no canonical form (RFC 8785), so no tokens and no hash. */
+const wellFormed = v.check((text: string) => text.isWellFormed(), 'contains a lone surrogate');
+const content = v.pipe(v.string(), v.maxLength(limits.messageCharacters), wellFormed);
 
 const TextPartSchema = v.strictObject({ type: v.literal('text'), text: content });
 /** Left in assistant messages that clients send back as they got them; only empty values mean nothing. */
@@ -43,10 +45,15 @@ export const TussahRequestSchema = v.strictObject({
   maxWaitMs: nullish(whole(0, limits.maxWaitMsMax)),
 });
 
-const StopStringSchema = v.pipe(v.string(), v.minLength(1), v.maxLength(limits.stopStringCharacters));
+const StopStringSchema = v.pipe(
+  v.string(),
+  v.minLength(1),
+  v.maxLength(limits.stopStringCharacters),
+  wellFormed,
+);
 
 export const ChatRequestSchema = v.strictObject({
-  model: v.pipe(v.string(), v.minLength(1), v.maxLength(limits.modelIdCharacters)),
+  model: v.pipe(v.string(), v.minLength(1), v.maxLength(limits.modelIdCharacters), wellFormed),
   messages: v.pipe(v.array(MessageSchema), v.minLength(1), v.maxLength(limits.messagesPerRequest)),
   stream: nullish(v.boolean()),
   stream_options: nullish(
@@ -64,7 +71,7 @@ export const ChatRequestSchema = v.strictObject({
   frequency_penalty: nullish(between(-2, 2)),
   logprobs: nullish(v.boolean()),
   top_logprobs: nullish(whole(0, limits.topLogprobs)),
-  user: nullish(v.pipe(v.string(), v.maxLength(limits.userCharacters))),
+  user: nullish(v.pipe(v.string(), v.maxLength(limits.userCharacters), wellFormed)),
   n: nullish(v.literal(1)),
   tussah: nullish(TussahRequestSchema),
   // Parameters of OpenAI's API that no engine here honours; their neutral values are accepted.
@@ -76,7 +83,7 @@ export const ChatRequestSchema = v.strictObject({
   logit_bias: nullish(v.strictObject({})),
   store: nullish(v.literal(false)),
   service_tier: nullish(v.picklist(['auto', 'default'])),
-  modalities: nullish(v.tuple([v.literal('text')])),
+  modalities: nullish(v.strictTuple([v.literal('text')])),
 });
 
 export interface ChatMessage {
@@ -119,7 +126,7 @@ const unsupported = new Set([
 
 /** Reads a decoded JSON body. Fails with `invalid_request` or `unsupported_parameter`, naming the field. */
 export function readChatRequest(input: unknown): Result<ChatRequest, ErrorCode> {
-  const parsed = v.safeParse(ChatRequestSchema, input);
+  const parsed = v.safeParse(ChatRequestSchema, input, { abortEarly: true });
   if (!parsed.success) return fail(explain(parsed.issues[0]));
   const body = parsed.output;
   const { max_tokens: older, max_completion_tokens: newer } = body;
@@ -162,16 +169,58 @@ function readMessage(message: v.InferOutput<typeof MessageSchema>): ChatMessage 
   };
 }
 
+/** Message fields and content types of OpenAI's API whose meaning would be lost. */
+const unsupportedInMessages = new Set([
+  'refusal',
+  'annotations',
+  'tool_calls',
+  'audio',
+  'function_call',
+  'type',
+]);
+
+type Path = readonly unknown[];
+
+/** Says what was expected where. Valibot's own sentence quotes what it got, which may be a prompt. */
 function explain(issue: v.BaseIssue<unknown>) {
-  const path = issue.path?.map((item) =>
-    typeof item.key === 'number' ? `[${item.key}]` : `.${String(item.key)}`,
-  );
-  const param = path?.join('').replace(/^\./, '').slice(0, 120);
-  const field = issue.path?.[0]?.key;
-  const unknownKey = issue.expected === 'never';
-  if (unknownKey || (typeof field === 'string' && unsupported.has(field)))
+  const { path, cause } = furthest(issue);
+  const param = path.length === 0 ? undefined : path.map(pathItem).join('').replace(/^\./, '').slice(0, 120);
+  const missing = cause.received === 'undefined' && cause.expected === `"${String(path.at(-1))}"`;
+  if (missing) return failure('invalid_request', `${param} is missing.`, param);
+  if (cause.expected === 'never' || asksForUnsupported(path))
     return failure('unsupported_parameter', `${param ?? 'A parameter'} cannot be honoured.`, param);
-  // Valibot's sentence quotes the value received, which may be a prompt: say only what was expected.
-  const wanted = issue.expected ?? 'another value';
-  return failure('invalid_request', `${param ?? 'The body'}: expected ${wanted}.`, param);
+  return failure('invalid_request', `${param ?? 'The body'}: ${sentence(cause)}.`, param);
+}
+
+/** Of a union's alternatives, the one that was followed into the value, so that the path leads to the fault. */
+function furthest(issue: v.BaseIssue<unknown>): {
+  readonly path: Path;
+  readonly cause: v.BaseIssue<unknown>;
+} {
+  const path = (issue.path ?? []).map((item) => item.key);
+  const inner = issue.issues?.find((candidate) => candidate.path !== undefined);
+  if (inner === undefined) return { path, cause: issue };
+  const further = furthest(inner);
+  return { path: [...path, ...further.path], cause: further.cause };
+}
+
+/** Names are shown only where they look like names: anything else could be part of a prompt. */
+function pathItem(key: unknown): string {
+  if (typeof key === 'number') return `[${key}]`;
+  return typeof key === 'string' && /^[\w$-]{1,64}$/.test(key) ? `.${key}` : '.?';
+}
+
+function asksForUnsupported(path: Path): boolean {
+  const [field, , inMessage] = path;
+  if (field !== 'messages') return typeof field === 'string' && unsupported.has(field);
+  const last = inMessage === 'content' ? path.at(-1) : inMessage;
+  return typeof last === 'string' && unsupportedInMessages.has(last);
+}
+
+function sentence(cause: v.BaseIssue<unknown>): string {
+  // The messages of our own checks are constants.
+  if (cause.type === 'check' || cause.type === 'regex') return cause.message;
+  if (cause.type === 'safe_integer') return 'expected a whole number';
+  const length = cause.type === 'min_length' || cause.type === 'max_length' ? 'length ' : '';
+  return `expected ${length}${cause.expected ?? 'another value'}`;
 }

@@ -20,7 +20,13 @@ export const PROTOCOL = 'tussah.v1';
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const tokenId = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xff_ffff));
-const text = (characters: number) => v.pipe(v.string(), v.maxLength(characters));
+/** Well formed, since what is signed or counted must have one reading as UTF-8. */
+const text = (characters: number) =>
+  v.pipe(
+    v.string(),
+    v.maxLength(characters),
+    v.check((value) => value.isWellFormed(), 'contains a lone surrogate'),
+  );
 const reason = text(limits.reasonCharacters);
 const modelId = v.pipe(text(limits.modelIdCharacters), v.minLength(1));
 const buildId = v.pipe(text(limits.buildIdCharacters), v.minLength(1));

@@ -7,7 +7,7 @@ export type EngineName = v.InferOutput<typeof EngineNameSchema>;
 export const EngineProfileSchema = v.strictObject({
   engine: EngineNameSchema,
   /** Version of the engine's package. */
-  version: v.pipe(v.string(), v.maxLength(32)),
+  version: v.pipe(v.string(), v.regex(/^[\x21-\x7e]{1,32}$/, 'not a version')),
   /** What an answer is continued from: exact token ids, or text that the engine tokenises again. */
   prefix: v.picklist(['ids', 'text']),
   /** Tokens that share one seed of the schedule. */

@@ -5,10 +5,10 @@ export type Nano = bigint;
 
 export const NANO_PER_TON: Nano = 1_000_000_000n;
 const TOKENS_PER_PRICE = 1_000_000n;
-/** More than all TON there is (5.1e9 TON); guards every parser against absurd sums. */
-export const NANO_MAX: Nano = 10_000_000_000n * NANO_PER_TON;
+/** More than all TON there is (5.1e9 TON) and less than 2^63; guards every parser against absurd sums. */
+export const NANO_MAX: Nano = 9_000_000_000n * NANO_PER_TON;
 
-const pattern = /^(0|[1-9]\d{0,19})$/;
+const pattern = /^(0|[1-9]\d{0,18})$/;
 
 /** Parses a decimal string of nanoTON; undefined unless canonical, not negative and at most `NANO_MAX`. */
 export function parseNano(text: string): Nano | undefined {
@@ -75,11 +75,15 @@ export const feeOf = (charged: Nano, basisPoints: number): Nano => (charged * Bi
 /**
  * Divides a sum by whole weights so that the parts add up to it exactly: each part is rounded down and the remainder
  * goes to the earliest parts of positive weight. All weights zero: all parts zero and the sum stays with the caller.
+ * Throws unless the sum is not negative and each weight is a whole number that is not negative.
  */
 export function divideByWeight(sum: Nano, weights: readonly number[]): Nano[] {
-  const total = weights.reduce((a, b) => a + b, 0);
-  if (total === 0) return weights.map(() => 0n);
-  const parts = weights.map((weight) => (sum * BigInt(weight)) / BigInt(total));
+  if (sum < 0n || weights.some((weight) => weight < 0))
+    throw new RangeError('only positive sums are divided');
+  // Added up exactly: as a double the total could be off, and the parts with it.
+  const total = weights.reduce((a, b) => a + BigInt(b), 0n);
+  if (total === 0n) return weights.map(() => 0n);
+  const parts = weights.map((weight) => (sum * BigInt(weight)) / total);
   let rest = sum - parts.reduce((a, b) => a + b, 0n);
   for (let i = 0; rest > 0n; i = (i + 1) % parts.length) {
     if (weights[i] === 0) continue;

@@ -162,6 +162,7 @@ async function checkSegment(body: ReceiptBody, segment: Segment, i: number): Pro
 /** The arithmetic of a receipt: positions, token counts, charges, fee and pay. */
 export function checkSums(body: ReceiptBody): ReceiptCheck[] {
   const sum = (pick: (segment: Segment) => bigint) => body.segments.reduce((a, s) => a + pick(s), 0n);
+  const feeOfSegment = (s: Segment) => feeOf(BigInt(s.chargedNano), body.networkFeeBasisPoints);
   const charged = BigInt(body.chargedNano);
   let position = 0;
   let contiguous = true;
@@ -187,8 +188,9 @@ export function checkSums(body: ReceiptBody): ReceiptCheck[] {
     check('prices', priced && sum((s) => BigInt(s.chargedNano)) === charged, `${charged} nanoTON charged`),
     check(
       'fee and pay',
-      BigInt(body.networkFeeNano) === sum((s) => feeOf(BigInt(s.chargedNano), body.networkFeeBasisPoints)) &&
-        sum((s) => BigInt(s.payNano)) + BigInt(body.networkFeeNano) === charged,
+      // Each segment by itself, so that pay can't move from one contributor to another.
+      body.segments.every((s) => BigInt(s.payNano) === BigInt(s.chargedNano) - feeOfSegment(s)) &&
+        BigInt(body.networkFeeNano) === sum(feeOfSegment),
       `${body.networkFeeNano} nanoTON fee`,
     ),
   ];

@@ -1,5 +1,6 @@
 /** How tokens are chosen, as OpenAI names it. Temperature 0 is greedy. Penalties count generated tokens only. */
 import * as v from 'valibot';
+import { limits } from './limits.ts';
 
 export const SamplingSchema = v.strictObject({
   temperature: v.pipe(v.number(), v.minValue(0), v.maxValue(2)),
@@ -17,12 +18,18 @@ export const defaultSampling: Sampling = {
   frequencyPenalty: 0,
 };
 
-const probability = { token: v.string(), logprob: v.number(), bytes: v.nullable(v.array(v.number())) };
+const byte = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(255));
+// Finite: JSON reads 1e999 as infinity and writes that as null.
+const probability = {
+  token: v.string(),
+  logprob: v.pipe(v.number(), v.finite()),
+  bytes: v.nullable(v.array(byte)),
+};
 
 /** One token's log probability, OpenAI's shape; `bytes` are the token's UTF-8 bytes. */
 export const LogprobSchema = v.strictObject({
   ...probability,
-  top_logprobs: v.array(v.strictObject(probability)),
+  top_logprobs: v.pipe(v.array(v.strictObject(probability)), v.maxLength(limits.topLogprobs)),
 });
 export type Logprob = v.InferOutput<typeof LogprobSchema>;
 

@@ -1,0 +1,187 @@
+/** A store in memory for tests and simulations: the rules of the port, without the disk. */
+import type { Nano } from '@tussah/protocol/money';
+import type { Receipt } from '@tussah/protocol/receipts';
+import type { Transaction } from '../../core/ledger.ts';
+import type {
+  AccountRecord,
+  ApiKeyRecord,
+  ContributorRecord,
+  IdempotencyRecord,
+  Settlement,
+  Store,
+  StoreWrite,
+} from './port.ts';
+import { StoreError } from './store-error.ts';
+import {
+  balancesAfter,
+  checkCredit,
+  checkSettlement,
+  conflict,
+  content,
+  requireSame,
+} from './write-rules.ts';
+
+/** Changes of a write that passed all checks; they can't fail any more. */
+type Changes = () => void;
+const nothing: Changes = () => undefined;
+
+export class MemoryStore implements Store {
+  readonly #balances = new Map<string, Nano>();
+  readonly #transactions = new Map<string, Transaction>();
+  readonly #receipts = new Map<string, Receipt>();
+  readonly #jobs = new Set<string>();
+  readonly #contributors = new Map<string, ContributorRecord>();
+  readonly #idempotency = new Map<string, IdempotencyRecord>();
+  readonly #accounts = new Map<string, AccountRecord>();
+  readonly #keys = new Map<string, ApiKeyRecord>();
+  readonly #totals = { answered: 0, completionTokens: 0 };
+  #closed = false;
+
+  async write(write: StoreWrite): Promise<void> {
+    this.#requireOpen();
+    try {
+      this.#check(write)();
+    } catch (error) {
+      if (error instanceof StoreError) throw error;
+      throw new StoreError('invalid', `${write.kind} refused`, { cause: error });
+    }
+  }
+
+  #check(write: StoreWrite): Changes {
+    switch (write.kind) {
+      case 'settlement':
+        return this.#settle(write.settlement);
+      case 'transaction':
+        checkCredit(write.transaction);
+        return this.#addTransaction(write.transaction);
+      case 'account':
+        return this.#addAccount(write.account);
+      case 'api-key':
+        return this.#addKey(write.apiKey);
+      case 'revoke-key':
+        return this.#revokeKey(write.keyId, write.atMs);
+      default:
+        return write satisfies never;
+    }
+  }
+
+  #settle(settlement: Settlement): Changes {
+    checkSettlement(settlement);
+    const { receipt, transaction, contributors, idempotency } = settlement;
+    const stored = this.#receipts.get(receipt.id);
+    if (stored !== undefined) {
+      requireSame(`receipt ${receipt.id}`, content.receipt, stored, receipt);
+      if (transaction !== null) this.#requireTransaction(transaction);
+      if (idempotency !== null) this.#requireIdempotency(idempotency);
+      return nothing;
+    }
+    if (this.#jobs.has(receipt.jobId)) throw conflict(`job ${receipt.jobId}`);
+    const post = transaction === null ? nothing : this.#addTransaction(transaction);
+    if (idempotency !== null && this.#idempotency.has(idempotencyKey(idempotency)))
+      this.#requireIdempotency(idempotency);
+    return () => {
+      post();
+      this.#receipts.set(receipt.id, structuredClone(receipt));
+      this.#jobs.add(receipt.jobId);
+      for (const record of contributors) this.#contributors.set(record.publicKey, { ...record });
+      if (idempotency !== null) this.#idempotency.set(idempotencyKey(idempotency), { ...idempotency });
+      this.#totals.answered += receipt.outcome === 'complete' ? 1 : 0;
+      this.#totals.completionTokens += receipt.usage.completionTokens;
+    };
+  }
+
+  #addTransaction(transaction: Transaction): Changes {
+    if (this.#transactions.has(transaction.key)) {
+      this.#requireTransaction(transaction);
+      return nothing;
+    }
+    const after = balancesAfter(this.#balances, transaction);
+    return () => {
+      this.#transactions.set(transaction.key, structuredClone(transaction));
+      for (const [account, nano] of after) this.#balances.set(account, nano);
+    };
+  }
+
+  #requireTransaction(transaction: Transaction): void {
+    const stored = this.#transactions.get(transaction.key);
+    requireSame(`transaction ${transaction.key}`, content.transaction, stored, transaction);
+  }
+
+  #requireIdempotency(record: IdempotencyRecord): void {
+    const stored = this.#idempotency.get(idempotencyKey(record));
+    requireSame(`idempotency key of ${record.accountId}`, content.idempotency, stored, record);
+  }
+
+  #addAccount(account: AccountRecord): Changes {
+    const stored = this.#accounts.get(account.id);
+    if (stored !== undefined) {
+      requireSame(`account ${account.id}`, content.account, stored, account);
+      return nothing;
+    }
+    if (!Number.isInteger(account.weight) || account.weight < 1)
+      throw new StoreError('invalid', `account ${account.id} has weight ${account.weight}`);
+    return () => this.#accounts.set(account.id, { ...account });
+  }
+
+  #addKey(apiKey: ApiKeyRecord): Changes {
+    if (!this.#accounts.has(apiKey.accountId))
+      throw new StoreError('unknown-account', `there is no account ${apiKey.accountId}`);
+    const stored = this.#keys.get(apiKey.id);
+    if (stored !== undefined) {
+      requireSame(`API key ${apiKey.id}`, content.apiKey, stored, apiKey);
+      return nothing;
+    }
+    if ([...this.#keys.values()].some((other) => other.hash === apiKey.hash))
+      throw conflict(`API key ${apiKey.id}`);
+    return () => this.#keys.set(apiKey.id, { ...apiKey });
+  }
+
+  #revokeKey(keyId: string, atMs: number): Changes {
+    const stored = this.#keys.get(keyId);
+    if (stored === undefined) throw new StoreError('unknown-key', `there is no API key ${keyId}`);
+    return () => this.#keys.set(keyId, { ...stored, revokedAtMs: stored.revokedAtMs ?? atMs });
+  }
+
+  async balances(): Promise<Map<string, Nano>> {
+    this.#requireOpen();
+    return new Map(this.#balances);
+  }
+  async accounts(): Promise<AccountRecord[]> {
+    this.#requireOpen();
+    return sortedById(this.#accounts);
+  }
+  async apiKeys(): Promise<ApiKeyRecord[]> {
+    this.#requireOpen();
+    return sortedById(this.#keys);
+  }
+  async contributor(publicKey: string): Promise<ContributorRecord | undefined> {
+    this.#requireOpen();
+    return this.#contributors.get(publicKey);
+  }
+  async receipt(id: string): Promise<Receipt | undefined> {
+    this.#requireOpen();
+    return structuredClone(this.#receipts.get(id));
+  }
+  async idempotency(accountId: string, key: string): Promise<IdempotencyRecord | undefined> {
+    this.#requireOpen();
+    return this.#idempotency.get(idempotencyKey({ accountId, key }));
+  }
+  async totals() {
+    this.#requireOpen();
+    return { ...this.#totals };
+  }
+  async close(): Promise<void> {
+    this.#closed = true;
+  }
+
+  #requireOpen(): void {
+    if (this.#closed) throw new StoreError('closed', 'the store is closed');
+  }
+}
+
+const idempotencyKey = ({ accountId, key }: Pick<IdempotencyRecord, 'accountId' | 'key'>) =>
+  JSON.stringify([accountId, key]);
+
+function sortedById<Item extends { readonly id: string }>(items: ReadonlyMap<string, Item>): Item[] {
+  return [...items.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+}
