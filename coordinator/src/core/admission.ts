@@ -97,6 +97,7 @@ const newJob = (turn: Turn, request: JobRequest, maxTokens: number, reservedNano
   attempts: 0,
   done: null,
   outcome: null,
+  draft: null,
   failure: null,
   ttftMs: null,
   scheduledMs: Infinity,

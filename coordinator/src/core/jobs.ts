@@ -271,15 +271,15 @@ function settleOrEnd(turn: Turn, job: Job, outcome: Outcome): void {
   }
   enter(job, 'settling');
   job.outcome = outcome;
-  turn.effects.push({ type: 'settle', draft: settlementOf(turn.state, job, outcome, turn.atMs) });
+  job.draft = settlementOf(turn.state, job, outcome, turn.atMs);
+  turn.effects.push({ type: 'settle', draft: job.draft });
 }
 
 /** The receipt is signed and durable: money moves, and the client may know. */
 export function onSettled(turn: Turn, jobId: string, receipt: Receipt): void {
   const job = turn.state.jobs.get(jobId);
-  if (job === undefined || job.outcome === null) return;
-  const draft = settlementOf(turn.state, job, job.outcome, receipt.createdAtMs);
-  if (draft.transaction !== null) apply(turn.state.balances, draft.transaction);
+  if (job === undefined || job.outcome === null || job.draft === null) return;
+  if (job.draft.transaction !== null) apply(turn.state.balances, job.draft.transaction);
   if (job.request.guest) {
     const parts = receipt.segments.map((segment, i) => ({
       publicKey: segment.contributor,

@@ -5,6 +5,7 @@ import type { Nano, Price } from '@tussah/protocol/money';
 import type { SegmentEnd } from '@tussah/protocol/receipts';
 import type { FinishReason, Sampling } from '@tussah/protocol/sampling';
 import type { CoreConfig } from './config.ts';
+import type { SettlementDraft } from './events.ts';
 import { FairQueue } from './fair-queue.ts';
 import { Heap } from './heap.ts';
 import type { Balances } from './ledger.ts';
@@ -160,6 +161,7 @@ export interface Job {
   done: { readonly finishReason: FinishReason; readonly signature: string } | null;
   /** Set when it ends, while the books are written. */
   outcome: Outcome | null;
+  draft: SettlementDraft | null;
   /** Why it ended without a whole answer. */
   failure: ErrorCode | null;
   ttftMs: number | null;

@@ -1,0 +1,53 @@
+/** `npm run bench -- NAME [--json]`: measures, shows, keeps the result, and exits 1 when a target is missed. */
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { keep, table, type Bench } from './harness.ts';
+
+const benches: Readonly<Record<string, () => Promise<Bench>>> = {
+  relay: async () => (await import('./relay/relay.ts')).relay,
+  e2e: async () => (await import('./e2e/e2e.ts')).e2e,
+};
+
+const help = `Usage: npm run bench -- NAME [--json]
+
+  relay   CPU a token of the coordinator, against a bare relay and the work it adds
+  e2e     a whole chat through the network, against the same engine called directly
+
+Results are kept in bench/results/. With --json the last line is one JSON object.
+Exit code 0: every target met; 1: one missed; 2: bad usage.`;
+
+async function main(): Promise<number> {
+  let options;
+  try {
+    options = parseArgs({
+      options: {
+        json: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+      allowPositionals: true,
+    });
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${help}`);
+    return 2;
+  }
+  const { values, positionals } = options;
+  if (values.help) {
+    console.log(help);
+    return 0;
+  }
+  const [name = ''] = positionals;
+  const load = Object.hasOwn(benches, name) ? benches[name] : undefined;
+  if (load === undefined) {
+    console.error(`There is no bench "${name}".\n\n${help}`);
+    return 2;
+  }
+  const bench = await load();
+  const metrics = await bench.run((line) => console.error(line));
+  const result = { bench: name, metrics };
+  keep(join(dirname(fileURLToPath(import.meta.url)), '../results'), result);
+  console.log(values.json ? JSON.stringify(result) : table(result));
+  return Object.values(metrics).some((metric) => metric.pass === false) ? 1 : 0;
+}
+
+process.exitCode = await main();

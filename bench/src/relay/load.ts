@@ -1,0 +1,184 @@
+/** The same load for both servers: contributors that stream a fixed answer token by token, and clients that read it. */
+import { request as httpRequest, Agent } from 'node:http';
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { hashOfIds } from '@tussah/protocol/bytes';
+import {
+  helloStatement,
+  PROTOCOL,
+  type ContributorFrame,
+  type CoordinatorFrame,
+} from '@tussah/protocol/contributor-frames';
+import { segmentStatement } from '@tussah/protocol/receipts';
+import { domains, newIdentity, sign } from '@tussah/protocol/signatures';
+import { loadTokenizer } from '@tussah/models/tokenizer';
+import { WebSocket } from 'ws';
+
+export const MODEL = 'tussah-tiny';
+export const BUILD = 'wllama-tussah-tiny-f32';
+const ANSWER_TOKENS = 64;
+
+const tokenizerFile = join(resolve(import.meta.dirname, '../../..'), 'models/tiny/tokenizer.json');
+const loaded = loadTokenizer(JSON.parse(readFileSync(tokenizerFile, 'utf8')));
+if (!loaded.ok) throw new Error(loaded.failure.message);
+export const tokenizer = loaded.value;
+
+/** 64 tokens whose encoding is their own, and each of which is whole text. */
+export const answer = (() => {
+  const words = 'red blue green river stone cloud apple tiger house window garden paper ';
+  const ids = tokenizer.encode(words.repeat(8)).slice(0, ANSWER_TOKENS);
+  return ids.map((id) => ({ id, text: tokenizer.decode([id]) }));
+})();
+
+export const requestBody = {
+  model: MODEL,
+  stream: true,
+  messages: [
+    { role: 'system', content: 'You are a helpful assistant.' },
+    { role: 'user', content: 'Say the words red, blue, green, river and stone again and again.' },
+  ],
+};
+
+/** A contributor for the bare relay: no handshake, no signature. */
+export function bareContributor(url: string): Promise<WebSocket> {
+  const socket = new WebSocket(url.replace('http', 'ws'));
+  socket.on('message', (data) => {
+    const { jobId } = JSON.parse((data as Buffer).toString()) as { jobId: string };
+    void stream(socket, jobId).then(() => socket.send(JSON.stringify({ type: 'job-done', jobId })));
+  });
+  return new Promise((done, failed) => {
+    socket.on('open', () => done(socket));
+    socket.on('error', failed);
+  });
+}
+
+/** Frames of one token each, as many at once and a second as the coordinator lets a contributor send. */
+const FRAMES_AT_ONCE = 4;
+const PAUSE_MS = 25;
+
+async function stream(socket: WebSocket, jobId: string): Promise<void> {
+  for (const [position, { id, text }] of answer.entries()) {
+    if (position > 0 && position % FRAMES_AT_ONCE === 0)
+      await new Promise((done) => setTimeout(done, PAUSE_MS));
+    socket.send(
+      JSON.stringify({ type: 'text-delta', jobId, position, ids: [id], text } satisfies ContributorFrame),
+    );
+  }
+}
+
+/** A contributor for the coordinator: proves its key, announces the build, signs its segments. */
+export async function realContributor(url: string): Promise<WebSocket> {
+  const identity = await newIdentity();
+  const socket = new WebSocket(`${url.replace('http', 'ws')}/worker`);
+  const send = (frame: ContributorFrame) => socket.send(JSON.stringify(frame));
+  const ids = answer.map(({ id }) => id);
+  const take = async (frame: CoordinatorFrame, ready: () => void): Promise<void> => {
+    if (frame.type === 'challenge') {
+      const statement = helloStatement(frame.coordinator, frame.nonce, identity.publicKey, null);
+      const signature = await sign(identity, domains.hello, statement);
+      const { publicKey } = identity;
+      send({
+        type: 'hello',
+        protocol: PROTOCOL,
+        publicKey,
+        signature,
+        wallet: null,
+        agent: 'bench',
+        resume: null,
+      });
+    } else if (frame.type === 'welcome') {
+      const profile = {
+        engine: 'wllama',
+        version: 'bench',
+        prefix: 'text',
+        seedBlock: 16,
+        replay: 'bit-exact',
+      } as const;
+      send({ type: 'model-ready', model: MODEL, build: BUILD, profile, tokensPerSecond: 50, ask: null });
+      ready();
+    } else if (frame.type === 'ping') send({ type: 'pong', n: frame.n });
+    else if (frame.type === 'job-offer') {
+      const { jobId } = frame;
+      send({ type: 'job-accept', jobId });
+      await stream(socket, jobId);
+      const facts = {
+        jobId,
+        contributor: identity.publicKey,
+        model: MODEL,
+        build: BUILD,
+        seedRoot: frame.seedRoot,
+        promptHash: hashOfIds(frame.prompt.ids),
+        firstPosition: 0,
+        tokens: ids.length,
+        idsHash: hashOfIds(ids),
+        end: 'stop',
+      } as const;
+      const signature = await sign(identity, domains.segment, segmentStatement(facts));
+      send({
+        type: 'job-done',
+        jobId,
+        finishReason: 'stop',
+        tokens: ids.length,
+        idsHash: facts.idsHash,
+        signature,
+      });
+    }
+  };
+  await new Promise<void>((done, failed) => {
+    socket.on('error', failed);
+    socket.on('close', (code) => failed(new Error(`the coordinator closed a contributor: ${code}`)));
+    socket.on('message', (data) => {
+      take(JSON.parse((data as Buffer).toString()) as CoordinatorFrame, done).catch(failed);
+    });
+  });
+  return socket;
+}
+
+const agent = new Agent({ keepAlive: true, maxSockets: 64 });
+const bodyText = JSON.stringify(requestBody);
+
+/** One chat read to its end; resolves with the number of content chunks. */
+export function ask(url: string, key: string | undefined): Promise<number> {
+  return new Promise((done, failed) => {
+    const headers = {
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(bodyText),
+      ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
+    };
+    const request = httpRequest(
+      `${url}/v1/chat/completions`,
+      { method: 'POST', agent, headers },
+      (response) => {
+        let text = '';
+        response.setEncoding('utf8');
+        response.on('data', (part: string) => (text += part));
+        response.on('error', failed);
+        response.on('end', () => {
+          if (!text.endsWith('data: [DONE]\n\n')) failed(new Error(`no whole answer: ${text.slice(-300)}`));
+          else done(text.split('"content":"').length - 1);
+        });
+      },
+    );
+    request.on('error', failed);
+    request.end(bodyText);
+  });
+}
+
+/** Asks `jobs` times, `clients` at once. */
+export async function askMany(
+  url: string,
+  key: string | undefined,
+  jobs: number,
+  clients: number,
+): Promise<void> {
+  let left = jobs;
+  const client = async () => {
+    while (left-- > 0) {
+      const chunks = await ask(url, key);
+      if (chunks < ANSWER_TOKENS) throw new Error(`${chunks} chunks of ${ANSWER_TOKENS}`);
+    }
+  };
+  await Promise.all(Array.from({ length: clients }, client));
+}
+
+export const tokensPerJob = ANSWER_TOKENS;
