@@ -16,7 +16,10 @@ export function modelsPlugin(folder: string): Plugin {
     },
     configureServer(server) {
       server.middlewares.use('/models', (request, response, next) => {
-        const path = decodeURIComponent((request.url ?? '/').split('?')[0] ?? '/');
+        const [address = '/', query = ''] = (request.url ?? '/').split('?');
+        // Source code that imports a model's JSON wants Vite's module of it.
+        if (new URLSearchParams(query).has('import')) return next();
+        const path = decodeURIComponent(address);
         const file = join(folder, normalize(path));
         const model = normalize(path).split(/[\\/]/)[1] ?? '';
         const allowed = file.startsWith(folder) && bundled.includes(model) && shipped.test(file);

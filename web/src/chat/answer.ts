@@ -1,0 +1,105 @@
+/**
+ * One answer's life as a pure machine: waiting, streaming, then done, stopped or failed. Time comes with the events, in
+ * milliseconds of one monotonic clock.
+ */
+import type { Usage } from '@tussah/protocol/chat-response';
+import type { Failure } from '@tussah/protocol/errors';
+import type { Receipt } from '@tussah/protocol/receipts';
+import type { FinishReason } from '@tussah/protocol/sampling';
+
+export interface Timing {
+  readonly askedAtMs: number;
+  /** When the first and the latest text came; null before. */
+  readonly firstAtMs: number | null;
+  readonly lastAtMs: number | null;
+}
+
+interface Common {
+  readonly text: string;
+  readonly timing: Timing;
+  readonly jobId: string | null;
+}
+export type Answer =
+  | (Common & { readonly phase: 'waiting' })
+  | (Common & { readonly phase: 'streaming' })
+  | (Common & {
+      readonly phase: 'done';
+      readonly finishReason: FinishReason;
+      readonly usage: Usage | null;
+      readonly receipt: Receipt | null;
+    })
+  | (Common & { readonly phase: 'stopped' })
+  | (Common & { readonly phase: 'failed'; readonly failure: AskFailure });
+
+/** A failure, and how long the coordinator asks to wait where it does. */
+export interface AskFailure extends Failure {
+  readonly retryAfterSeconds?: number;
+}
+
+export type AnswerEvent =
+  | { readonly type: 'text-delta'; readonly text: string; readonly atMs: number }
+  | {
+      readonly type: 'finished';
+      readonly finishReason: FinishReason;
+      readonly usage: Usage | null;
+      readonly jobId: string | null;
+      readonly receipt: Receipt | null;
+    }
+  | { readonly type: 'failed'; readonly failure: AskFailure }
+  | { readonly type: 'stopped' };
+
+export const asked = (atMs: number): Answer => ({
+  phase: 'waiting',
+  text: '',
+  timing: { askedAtMs: atMs, firstAtMs: null, lastAtMs: null },
+  jobId: null,
+});
+
+export const isEnded = (answer: Answer): boolean =>
+  answer.phase !== 'waiting' && answer.phase !== 'streaming';
+
+/** The next state. An ended answer stays as it is: events in flight when somebody pressed Stop come too late. */
+export function step(answer: Answer, event: AnswerEvent): Answer {
+  if (isEnded(answer)) return answer;
+  const { text, timing, jobId } = answer;
+  switch (event.type) {
+    case 'text-delta':
+      if (event.text === '') return answer;
+      return {
+        phase: 'streaming',
+        text: text + event.text,
+        timing: { ...timing, firstAtMs: timing.firstAtMs ?? event.atMs, lastAtMs: event.atMs },
+        jobId,
+      };
+    case 'finished': {
+      const { finishReason, usage, receipt } = event;
+      return { phase: 'done', text, timing, jobId: event.jobId, finishReason, usage, receipt };
+    }
+    case 'failed':
+      return { phase: 'failed', text, timing, jobId, failure: event.failure };
+    case 'stopped':
+      return { phase: 'stopped', text, timing, jobId };
+    default:
+      return event satisfies never;
+  }
+}
+
+export interface Measured {
+  /** From asking to the first text. */
+  readonly firstTextMs: number | null;
+  /** Between the first and the last text; null where too little came to tell. */
+  readonly tokensPerSecond: number | null;
+}
+
+/** What the reader's own clock says. The first token starts the clock, so it does not count; text comes in
+ * batches, so a short span tells nothing. */
+export function measure(timing: Timing, completionTokens: number): Measured {
+  const { askedAtMs, firstAtMs, lastAtMs } = timing;
+  if (firstAtMs === null || lastAtMs === null) return { firstTextMs: null, tokensPerSecond: null };
+  const seconds = (lastAtMs - firstAtMs) / 1000;
+  const enough = completionTokens >= 8 && seconds >= 0.25;
+  return {
+    firstTextMs: firstAtMs - askedAtMs,
+    tokensPerSecond: enough ? (completionTokens - 1) / seconds : null,
+  };
+}

@@ -1,0 +1,21 @@
+/** What a person at this page can do about a failure: the coordinator's remedies speak to programs too. */
+import type { AskFailure } from './answer.ts';
+
+const remedies: Readonly<Record<string, string>> = {
+  context_length_exceeded:
+    'Ask without the earlier messages, write a shorter one, or choose a model with a longer context.',
+  no_contributor: 'Choose a model that is ready, or ask again later.',
+  queue_full: 'Ask again shortly, or choose another model.',
+  invalid_api_key: 'Check the key under “Key”, or forget it to ask as a guest.',
+  api_key_revoked: 'Use another key, or forget it to ask as a guest.',
+  insufficient_balance: 'Add credit to the account of your key, or forget the key to ask as a guest.',
+  guest_budget_exhausted: 'Ask again later, or use an API key with its own balance.',
+  model_not_found: 'Choose another model.',
+  contributor_failed: 'Ask again.',
+};
+
+export function remedyOf({ code, remedy, retryAfterSeconds }: AskFailure): string {
+  if (code === 'rate_limited' && retryAfterSeconds !== undefined)
+    return `Wait ${retryAfterSeconds} s, then ask again.`;
+  return Object.hasOwn(remedies, code) ? (remedies[code] ?? remedy) : remedy;
+}

@@ -1,0 +1,274 @@
+import { errorBody, failure } from '@tussah/protocol/errors';
+import { describe, expect, it } from 'vitest';
+import { measure, type Answer } from './answer.ts';
+import { messagesOf, restored, saved, type Turn } from './conversation.ts';
+import { ChatSession } from './session.ts';
+
+const chunk = (text: string, finish: string | null = null, more: object = {}) => ({
+  id: 'chatcmpl-1',
+  object: 'chat.completion.chunk',
+  created: 1,
+  model: 'tussah-tiny',
+  system_fingerprint: 'fp',
+  choices: [{ index: 0, delta: text === '' ? {} : { content: text }, finish_reason: finish }],
+  ...more,
+});
+const usage = { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5 };
+const line = (value: unknown) => `data: ${typeof value === 'string' ? value : JSON.stringify(value)}\n\n`;
+const whole = [line(chunk('Hel')), line(chunk('lo')), line(chunk('', 'stop', { usage })), line('[DONE]')];
+
+interface Sent {
+  readonly body: { readonly model: string; readonly messages: readonly unknown[] };
+  readonly headers: Headers;
+}
+
+/** A chat whose coordinator plays a script: each element answers one request. */
+function scripted(script: readonly ((signal: AbortSignal) => Response | Promise<Response>)[]) {
+  const sent: Sent[] = [];
+  const ends: Answer[] = [];
+  const changes: (readonly Turn[])[] = [];
+  const frames: (() => void)[] = [];
+  let clock = 0;
+  const session = new ChatSession({
+    fetch: async (_, init) => {
+      const answer = script[sent.length];
+      sent.push({
+        body: JSON.parse(init.body as string) as Sent['body'],
+        headers: new Headers(init.headers),
+      });
+      if (answer === undefined) throw new TypeError('Failed to fetch');
+      return answer(init.signal as AbortSignal);
+    },
+    now: () => (clock += 10),
+    nextFrame: (callback) => frames.push(callback),
+    onChange: (turns) => changes.push(turns),
+    onEnd: (answer) => ends.push(answer),
+  });
+  const last = () => changes.at(-1)?.at(-1)?.answer;
+  const frame = () => frames.splice(0).forEach((callback) => callback());
+  return { session, sent, ends, changes, frames, frame, last };
+}
+
+const stream =
+  (parts: readonly string[], after: 'close' | 'hang' | 'break' = 'close') =>
+  (signal: AbortSignal) =>
+    new Response(
+      new ReadableStream({
+        start(controller) {
+          for (const part of parts) controller.enqueue(new TextEncoder().encode(part));
+          if (after === 'close') controller.close();
+          if (after === 'break') controller.error(new TypeError('network error'));
+          signal.addEventListener('abort', () => controller.error(signal.reason));
+        },
+      }),
+      { headers: { 'content-type': 'text/event-stream; charset=utf-8' } },
+    );
+
+const turnsOfTheLoop = async () => {
+  await new Promise((resolve) => setTimeout(resolve, 5));
+};
+
+describe('ChatSession', () => {
+  it('streams an answer to its end', async () => {
+    const chat = scripted([stream(whole)]);
+    await chat.session.ask('Hi', 'tussah-tiny', null);
+    expect(chat.last()).toMatchObject({ phase: 'done', text: 'Hello', finishReason: 'stop', usage });
+    expect(chat.ends).toHaveLength(1);
+    expect(chat.sent[0]?.body).toMatchObject({
+      model: 'tussah-tiny',
+      messages: [{ role: 'user', content: 'Hi' }],
+      stream: true,
+    });
+    expect(chat.sent[0]?.headers.has('authorization')).toBe(false);
+  });
+
+  it('sends the API key where there is one', async () => {
+    const chat = scripted([stream(whole)]);
+    await chat.session.ask('Hi', 'tussah-tiny', 'tsk_1');
+    expect(chat.sent[0]?.headers.get('authorization')).toBe('Bearer tsk_1');
+  });
+
+  it('changes at most once a frame', async () => {
+    const many = Array.from({ length: 50 }, () => line(chunk('a')));
+    const chat = scripted([stream(many, 'hang')]);
+    const done = chat.session.ask('Hi', 'm', null);
+    await turnsOfTheLoop();
+    expect(chat.changes).toHaveLength(1);
+    expect(chat.frames).toHaveLength(1);
+    chat.frame();
+    expect(chat.changes).toHaveLength(2);
+    expect(chat.last()).toMatchObject({ phase: 'streaming', text: 'a'.repeat(50) });
+    chat.session.stop();
+    await done;
+  });
+
+  it('keeps what came when stopped', async () => {
+    const chat = scripted([stream(whole.slice(0, 1), 'hang')]);
+    const done = chat.session.ask('Hi', 'm', null);
+    await turnsOfTheLoop();
+    chat.session.stop();
+    await done;
+    expect(chat.last()).toMatchObject({ phase: 'stopped', text: 'Hel' });
+  });
+
+  it('stops before anything came', async () => {
+    const never = (signal: AbortSignal) =>
+      new Promise<Response>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+    const chat = scripted([never]);
+    const done = chat.session.ask('Hi', 'm', null);
+    chat.session.stop();
+    await done;
+    expect(chat.last()).toMatchObject({ phase: 'stopped', text: '' });
+  });
+
+  it('shows a refusal with its remedy and the seconds to wait', async () => {
+    const body = JSON.stringify(errorBody(failure('rate_limited')));
+    const chat = scripted([() => new Response(body, { status: 429, headers: { 'retry-after': '7' } })]);
+    await chat.session.ask('Hi', 'm', null);
+    expect(chat.last()).toMatchObject({
+      phase: 'failed',
+      failure: { ...failure('rate_limited'), retryAfterSeconds: 7 },
+    });
+  });
+
+  it('shows an error in the middle of the stream beside the text before it', async () => {
+    const broken = line(errorBody(failure('contributor_failed')));
+    const chat = scripted([stream([whole[0] ?? '', broken, line(chunk('more'))])]);
+    await chat.session.ask('Hi', 'm', null);
+    expect(chat.last()).toMatchObject({
+      phase: 'failed',
+      text: 'Hel',
+      failure: { code: 'contributor_failed', remedy: failure('contributor_failed').remedy },
+    });
+  });
+
+  it.each([
+    ['an unreachable coordinator', [], 'unreachable'],
+    ['an answer cut off', [stream(whole.slice(0, 1))], 'stream_cut'],
+    ['a connection broken', [stream(whole.slice(0, 1), 'break')], 'stream_cut'],
+    ['chunks of another shape', [stream([line({ hello: 1 })])], 'unreadable_answer'],
+    ['what is not JSON', [stream([line('{')])], 'unreadable_answer'],
+    ['a page instead of a stream', [() => new Response('<html>')], 'unreadable_answer'],
+    ["a proxy's error page", [() => new Response('<html>', { status: 502 })], 'internal'],
+  ])('fails on %s', async (_, script, code) => {
+    const chat = scripted(script);
+    await chat.session.ask('Hi', 'm', null);
+    expect(chat.last()).toMatchObject({ phase: 'failed', failure: { code } });
+  });
+
+  it('takes an answer as whole whose end was said, without [DONE]', async () => {
+    const chat = scripted([stream(whole.slice(0, 3))]);
+    await chat.session.ask('Hi', 'm', null);
+    expect(chat.last()?.phase).toBe('done');
+  });
+
+  it('sends the earlier turns, without those that were never answered', async () => {
+    const chat = scripted([stream(whole), () => new Response('', { status: 500 }), stream(whole)]);
+    await chat.session.ask('one', 'm', null);
+    await chat.session.ask('two', 'm', null);
+    await chat.session.ask('three', 'm', null);
+    expect(chat.sent[2]?.body.messages).toEqual([
+      { role: 'user', content: 'one' },
+      { role: 'assistant', content: 'Hello' },
+      { role: 'user', content: 'three' },
+    ]);
+  });
+
+  it('replaces the last answer when asked again, with another model too', async () => {
+    const chat = scripted([stream(whole), stream(whole)]);
+    await chat.session.ask('one', 'm', null);
+    await chat.session.askAgain('other', null);
+    expect(chat.changes.at(-1)).toHaveLength(1);
+    expect(chat.sent[1]?.body).toMatchObject({
+      model: 'other',
+      messages: [{ role: 'user', content: 'one' }],
+    });
+  });
+
+  it('leaves the earlier turns out from a fresh turn on', async () => {
+    const chat = scripted([stream(whole), stream(whole), stream(whole), stream(whole)]);
+    await chat.session.ask('one', 'm', null);
+    await chat.session.ask('two', 'm', null);
+    await chat.session.askAgain('m', null, true);
+    await chat.session.ask('three', 'm', null);
+    expect(chat.sent[2]?.body.messages).toEqual([{ role: 'user', content: 'two' }]);
+    expect(chat.sent[3]?.body.messages).toHaveLength(3);
+  });
+
+  it('runs one answer at a time', async () => {
+    const chat = scripted([stream(whole, 'hang'), stream(whole)]);
+    const first = chat.session.ask('one', 'm', null);
+    await chat.session.ask('two', 'm', null);
+    chat.session.stop();
+    await first;
+    expect(chat.sent).toHaveLength(1);
+  });
+
+  it('forgets a running answer when cleared, and can ask at once', async () => {
+    const chat = scripted([stream(whole.slice(0, 1), 'hang'), stream(whole)]);
+    const first = chat.session.ask('one', 'm', null);
+    await turnsOfTheLoop();
+    chat.session.clear();
+    expect(chat.changes.at(-1)).toEqual([]);
+    await chat.session.ask('two', 'm', null);
+    await first;
+    expect(chat.changes.at(-1)).toMatchObject([{ question: 'two', answer: { phase: 'done' } }]);
+    expect(chat.ends).toHaveLength(1);
+  });
+});
+
+describe('a saved conversation', () => {
+  const timing = { askedAtMs: 0, firstAtMs: null, lastAtMs: null };
+  const turn = (answer: Answer): Turn => ({ id: 1, question: 'q', model: 'm', fresh: false, answer });
+
+  it('comes back as it was', () => {
+    const turns = [
+      turn({
+        phase: 'done',
+        text: 'a',
+        timing,
+        jobId: null,
+        finishReason: 'stop',
+        usage: null,
+        receipt: null,
+      }),
+      turn({ phase: 'failed', text: '', timing, jobId: null, failure: failure('queue_full') }),
+    ];
+    expect(restored(saved(turns))).toEqual(turns);
+  });
+
+  it('shows an answer that was streaming as stopped', () => {
+    expect(restored(saved([turn({ phase: 'streaming', text: 'a', timing, jobId: null })]))).toMatchObject([
+      { answer: { phase: 'stopped', text: 'a' } },
+    ]);
+  });
+
+  it.each([null, '', '{', '[]', '{"version":2,"turns":[]}', '{"version":1,"turns":[{"id":1}]}'])(
+    'is empty where it is unreadable: %s',
+    (text) => {
+      expect(restored(text)).toEqual([]);
+    },
+  );
+
+  it('sends the last question alone when nothing came before', () => {
+    expect(messagesOf([turn({ phase: 'waiting', text: '', timing, jobId: null })])).toEqual([
+      { role: 'user', content: 'q' },
+    ]);
+  });
+});
+
+describe('measure', () => {
+  it('gives the wait for the first text and the speed after it', () => {
+    expect(measure({ askedAtMs: 0, firstAtMs: 400, lastAtMs: 1400 }, 21)).toEqual({
+      firstTextMs: 400,
+      tokensPerSecond: 20,
+    });
+  });
+  it.each([
+    ['too few tokens', { askedAtMs: 0, firstAtMs: 10, lastAtMs: 2000 }, 7],
+    ['two batches in a blink', { askedAtMs: 0, firstAtMs: 10, lastAtMs: 80 }, 32],
+    ['one chunk', { askedAtMs: 0, firstAtMs: 10, lastAtMs: 10 }, 40],
+  ])('gives no speed for %s', (_, timing, tokens) => {
+    expect(measure(timing, tokens).tokensPerSecond).toBeNull();
+  });
+});
