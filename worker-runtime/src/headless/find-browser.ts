@@ -53,9 +53,14 @@ function executable(path: string): boolean {
 
 /**
  * Arguments for a headless contributor. Background traffic of the browser itself is off; `softwareWebGpu` asks for the
- * SwiftShader adapter, which machines without a GPU need for WebGPU.
+ * SwiftShader adapter, which machines without a GPU need for WebGPU; `vulkan` for the GPU of a Linux machine without a
+ * screen, which Chromium leaves alone otherwise.
  */
-export function browserArguments(options: { softwareWebGpu: boolean; sandbox: boolean }): string[] {
+export function browserArguments(options: {
+  softwareWebGpu: boolean;
+  sandbox: boolean;
+  vulkan?: boolean;
+}): string[] {
   return [
     ...(options.sandbox ? [] : ['--no-sandbox']),
     '--disable-quic',
@@ -70,6 +75,9 @@ export function browserArguments(options: { softwareWebGpu: boolean; sandbox: bo
     '--disable-renderer-backgrounding',
     '--disable-backgrounding-occluded-windows',
     ...(options.softwareWebGpu ? ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'] : []),
+    ...(options.vulkan === true
+      ? ['--enable-unsafe-webgpu', '--enable-features=Vulkan', '--ignore-gpu-blocklist']
+      : []),
   ];
 }
 

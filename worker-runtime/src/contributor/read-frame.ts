@@ -1,0 +1,43 @@
+/** Reads what the coordinator sent: bounded before it is parsed, strict after. */
+import { type CoordinatorFrame, CoordinatorFrameSchema, PROTOCOL } from '@tussah/protocol/contributor-frames';
+import { fail, ok, type Result } from '@tussah/protocol/errors';
+import { limits } from '@tussah/protocol/limits';
+import * as v from 'valibot';
+
+export type FrameFailureCode = 'malformed_frame' | 'frame_too_large' | 'protocol_mismatch';
+
+const remedy =
+  'Nothing to do here: the connection is made again. If it goes on, tell the coordinator’s operator.';
+const malformed = (message: string) => fail<FrameFailureCode>({ code: 'malformed_frame', message, remedy });
+
+const OtherChallengeSchema = v.object({ type: v.literal('challenge'), protocol: v.string() });
+
+export function readCoordinatorFrame(data: unknown): Result<CoordinatorFrame, FrameFailureCode> {
+  if (typeof data !== 'string') return malformed('The coordinator sent something that is not text.');
+  // UTF-16 units are at most the bytes, so nothing legal is refused.
+  if (data.length > limits.coordinatorFrameBytes)
+    return fail({
+      code: 'frame_too_large',
+      message: 'The coordinator sent a frame above the limit.',
+      remedy,
+    });
+  let input: unknown;
+  try {
+    input = JSON.parse(data);
+  } catch {
+    return malformed('The coordinator sent text that is not JSON.');
+  }
+  const parsed = v.safeParse(CoordinatorFrameSchema, input);
+  if (parsed.success) return ok(parsed.output);
+  const challenge = v.safeParse(OtherChallengeSchema, input);
+  if (challenge.success && challenge.output.protocol !== PROTOCOL)
+    return fail({
+      code: 'protocol_mismatch',
+      message: `The coordinator speaks ${challenge.output.protocol.slice(0, 32)}, this contributor ${PROTOCOL}.`,
+      remedy: 'Reload the page, or update this checkout, so that both are of the same version.',
+    });
+  // The issue's own sentence quotes the value, which may be a prompt: name only the place.
+  return malformed(
+    `The coordinator sent a frame of a wrong shape: ${v.getDotPath(parsed.issues[0]) ?? 'type'}.`,
+  );
+}
