@@ -3,6 +3,7 @@
  * Memory is WebLLM's `vram_required_MB`, rounded up. Licences are those of the weights.
  */
 import manifest from '../tiny/manifest.json' with { type: 'json' };
+import mlcManifest from '../tiny/mlc/manifest.json' with { type: 'json' };
 import type { Build, Model, ModelFile } from './catalogue-schema.ts';
 
 type BuildEntry = Omit<Build, 'digest'>;
@@ -58,8 +59,30 @@ const tinyWllama: BuildEntry = {
   requiredFeatures: [],
 };
 
-/** Builds of the bundled model, the best first. A WebLLM build of the same weights goes before the wllama one. */
-const tinyBuilds: readonly BuildEntry[] = [tinyWllama];
+const mlcFile = (role: ModelFile['role'], name: keyof typeof mlcManifest.files): ModelFile => ({
+  role,
+  url: `/models/tiny/mlc/${name}`,
+  ...mlcManifest.files[name],
+});
+
+const tinyWebllm: BuildEntry = {
+  id: 'webllm-tussah-tiny-f32',
+  engine: 'webllm',
+  quantisation: 'q0f32',
+  memoryMb: 192,
+  files: [
+    mlcFile('weights', 'params_shard_0.bin'),
+    mlcFile('index', 'tensor-cache.json'),
+    mlcFile('config', 'mlc-chat-config.json'),
+    mlcFile('tokenizer', 'tokenizer.json'),
+    mlcFile('config', 'tokenizer_config.json'),
+    mlcFile('library', 'tussah-tiny-q0f32-webgpu.wasm'),
+  ],
+  requiredFeatures: [],
+};
+
+/** Builds of the bundled model, the best first: the same weights for either engine. */
+const tinyBuilds: readonly BuildEntry[] = [tinyWebllm, tinyWllama];
 
 const apache = { name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' };
 const mit = { name: 'MIT', url: 'https://opensource.org/license/mit' };
@@ -86,8 +109,8 @@ export const entries: readonly ModelEntry[] = [
     parameters: 690_000,
     contextTokens: manifest.shape.context,
     licence: apache,
-    price: price(400_000),
-    capabilities: [],
+    price: upTo200M,
+    capabilities: ['logprobs'],
     builds: tinyBuilds,
   },
   {

@@ -58,4 +58,5 @@ size=$(cat "$build/mlc"/* | wc -c)
 mkdir -p "$out"
 rm -f "$out"/params_shard_*.bin
 cp "$build/mlc"/* "$out/"
+"$python" "$here/manifest.py" "$out"
 ls -l "$out"
