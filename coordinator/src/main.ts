@@ -44,7 +44,8 @@ async function serve(args: readonly string[]): Promise<number> {
     return 0;
   }
   log.fatal({ err: ended.error }, 'an invariant is broken; restart to recover from the books');
-  return 1;
+  // Its sockets and timers would keep the process alive.
+  return process.exit(1);
 }
 
 async function main(args: readonly string[]): Promise<number> {

@@ -8,6 +8,7 @@ import type { Duplex } from 'node:stream';
 import {
   closeCodes,
   ContributorFrameSchema,
+  PROTOCOL,
   type CoordinatorFrame,
 } from '@tussah/protocol/contributor-frames';
 import { limits } from '@tussah/protocol/limits';
@@ -25,6 +26,8 @@ const CLOSE_GRACE_MS = 2_000;
 export interface SocketLimits {
   readonly connections: number;
   readonly connectionsPerNetwork: number;
+  /** Whether a proxy in front tells addresses in X-Forwarded-For. */
+  readonly trustProxy: boolean;
 }
 
 interface Peer {
@@ -40,6 +43,28 @@ const breach = (closeCode: number, code: string, message: string, remedy: string
   remedy,
   retry: true,
 });
+
+const frameTooLarge = breach(
+  closeCodes.frameTooLarge,
+  'frame_too_large',
+  `A frame was larger than ${limits.contributorFrameBytes} bytes.`,
+  'Send smaller frames.',
+);
+
+/** A hello of another version, whatever else has changed in it. */
+const otherProtocol = v.object({
+  type: v.literal('hello'),
+  protocol: v.pipe(v.string(), v.notValue(PROTOCOL)),
+});
+const protocolMismatch: Refusal = {
+  ...breach(
+    closeCodes.protocolMismatch,
+    'protocol_mismatch',
+    `This coordinator speaks ${PROTOCOL}.`,
+    'Use a contributor of the same version as the coordinator.',
+  ),
+  retry: false,
+};
 
 export class ContributorSockets {
   readonly #server: WebSocketServer;
@@ -58,7 +83,8 @@ export class ContributorSockets {
       noServer: true,
       // Compressing small frames costs six times the relay itself.
       perMessageDeflate: false,
-      maxPayload: limits.contributorFrameBytes,
+      // Larger ones end the connection before we are asked, without a frame that says why (RFC 6455, code 1009).
+      maxPayload: 4 * limits.contributorFrameBytes,
       // The schema refuses what is not a string of a frame; checking UTF-8 is the protocol's own business.
       skipUTF8Validation: false,
     });
@@ -101,7 +127,7 @@ export class ContributorSockets {
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => socket.destroy());
     const path = (request.url ?? '').split('?')[0];
-    const network = networkOf(request.socket.remoteAddress ?? '');
+    const network = networkOf(addressOf(request, this.#limits.trustProxy));
     if (path !== '/worker') return refuseUpgrade(socket, '404 Not Found');
     if (this.#peers.size >= this.#limits.connections) return refuseUpgrade(socket, '503 Service Unavailable');
     if ((this.#byNetwork.get(network) ?? 0) >= this.#limits.connectionsPerNetwork)
@@ -142,15 +168,11 @@ export class ContributorSockets {
     if (peer === undefined) return;
     this.#forget(connectionId, peer);
     // 1009 is ws's own answer to a frame over maxPayload: a breach, not a lost connection.
-    if (code === 1009) {
-      const refusal = breach(
-        closeCodes.frameTooLarge,
-        'frame_too_large',
-        'A frame was too large.',
-        'Send smaller frames.',
-      );
-      this.#post({ type: 'connection-breached', connectionId, refusal });
-    } else this.#post({ type: 'connection-closed', connectionId });
+    this.#post(
+      code === 1009
+        ? { type: 'connection-breached', connectionId, refusal: frameTooLarge }
+        : { type: 'connection-closed', connectionId },
+    );
   }
 
   #forget(connectionId: string, peer: Peer): void {
@@ -159,6 +181,12 @@ export class ContributorSockets {
     if (left > 0) this.#byNetwork.set(peer.network, left);
     else this.#byNetwork.delete(peer.network);
   }
+}
+
+/** Of the client; the proxy's own entry in X-Forwarded-For is the last. */
+function addressOf(request: IncomingMessage, trustProxy: boolean): string {
+  const forwarded = [request.headers['x-forwarded-for']].flat().join(',').split(',').at(-1)?.trim() ?? '';
+  return trustProxy && forwarded !== '' ? forwarded : (request.socket.remoteAddress ?? '');
 }
 
 type Read = { frame?: v.InferOutput<typeof ContributorFrameSchema>; refusal?: Refusal };
@@ -173,27 +201,25 @@ function readFrame(data: RawData, isBinary: boolean): Read {
     ),
   });
   if (isBinary) return malformed('it is binary');
+  const bytes = bytesOf(data);
+  if (bytes.length > limits.contributorFrameBytes) return { refusal: frameTooLarge };
   let value: unknown;
   try {
-    value = JSON.parse(textOf(data));
+    value = JSON.parse(bytes.toString());
   } catch {
     return malformed('it is not JSON');
   }
   const parsed = v.safeParse(ContributorFrameSchema, value, { abortEarly: true });
   if (parsed.success) return { frame: parsed.output };
+  if (v.is(otherProtocol, value)) return { refusal: protocolMismatch };
   const issue = parsed.issues[0];
   return malformed(
     `${v.getDotPath(issue) ?? 'frame'} should be ${issue.expected ?? 'otherwise'}`.slice(0, 200),
   );
 }
 
-const textOf = (data: RawData): string =>
-  (Array.isArray(data)
-    ? Buffer.concat(data)
-    : data instanceof ArrayBuffer
-      ? Buffer.from(data)
-      : data
-  ).toString();
+const bytesOf = (data: RawData): Buffer =>
+  Array.isArray(data) ? Buffer.concat(data) : data instanceof ArrayBuffer ? Buffer.from(data) : data;
 
 function end(socket: WebSocket, code: number, reason: string): void {
   socket.close(code, reason);

@@ -47,6 +47,7 @@ export async function startCoordinator(options: {
   readonly modelsFolder: string;
   readonly version: string;
   readonly log: Logger;
+  readonly requestTimeoutMs?: number;
 }): Promise<Coordinator> {
   const { config, log } = options;
   const now = Date.now;
@@ -68,11 +69,15 @@ export async function startCoordinator(options: {
   const dispatcher = new Dispatcher(state, tokenizers, now, reportBroken);
   const streams = new JobStreams((jobId) => dispatcher.post({ type: 'job-abandoned', jobId }), now);
   const sockets = new ContributorSockets(
-    { connections: config.contributorsMax, connectionsPerNetwork: config.contributorsPerNetwork },
+    {
+      connections: config.contributorsMax,
+      connectionsPerNetwork: config.contributorsPerNetwork,
+      trustProxy: config.trustProxy,
+    },
     (event) => dispatcher.post(event),
     now,
   );
-  const metrics = new Metrics({ state: () => dispatcher.state, connections: () => sockets.size, now });
+  const metrics = new Metrics({ state: () => dispatcher.state, connections: () => sockets.size, now, store });
   const post = dispatcher.post.bind(dispatcher);
   const checker = new SignatureChecker();
   const app = await createServer(
@@ -89,11 +94,22 @@ export async function startCoordinator(options: {
       guestRequests: new TokenBuckets(GUEST_REQUESTS_PER_SECOND, GUEST_REQUESTS_BURST),
       adminToken: loadAdminToken(join(config.dataFolder, 'admin-token')),
     },
-    { siteFolder: config.siteFolder, trustProxy: config.trustProxy },
+    {
+      siteFolder: config.siteFolder,
+      trustProxy: config.trustProxy,
+      ...(options.requestTimeoutMs === undefined ? {} : { requestTimeoutMs: options.requestTimeoutMs }),
+    },
   );
   dispatcher.start(effectHandlers({ post, sockets, streams, signer, checker, store, metrics, log }));
   sockets.attach(app.server);
-  await app.listen({ host: config.host, port: config.port });
+  try {
+    await app.listen({ host: config.host, port: config.port });
+  } catch (error) {
+    // The timer and the database would keep the process alive.
+    dispatcher.stop();
+    await store.close();
+    throw error;
+  }
   return {
     url: urlOf(app, config.host),
     publicKey: signer.publicKey,

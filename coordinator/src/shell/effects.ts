@@ -101,5 +101,7 @@ function logNote(log: Logger, { kind, ...facts }: Note): void {
     Object.entries(facts).map(([key, value]) => [key, typeof value === 'bigint' ? value.toString() : value]),
   );
   if (kind === 'job-moved') log.warn(plain, kind);
+  // A job has one line at its end; its beginning is for who looks closely.
+  else if (kind === 'job-started' || kind === 'job-queued') log.debug(plain, kind);
   else log.info(plain, kind);
 }

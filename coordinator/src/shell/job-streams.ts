@@ -78,12 +78,12 @@ export class JobStreams {
     return this.#byKey.get(keyOf(accountId, key));
   }
 
-  /** Repeats what was said so far and then goes on; returns how to stop listening. */
+  /** Repeats what was said so far, as one delta, and then goes on; returns how to stop listening. */
   listen(stream: JobStream, listener: Listener): () => void {
     const leaving = this.#leaving.get(stream.jobId);
     clearTimeout(leaving);
     this.#leaving.delete(stream.jobId);
-    for (const delta of stream.deltas) listener.delta(delta);
+    if (stream.deltas.length > 0) listener.delta(joined(stream.deltas));
     if (stream.ending !== undefined) {
       listener.end(stream.ending);
       return () => undefined;
@@ -154,5 +154,12 @@ export class JobStreams {
     if (this.#byKey.get(key) === stream) this.#byKey.delete(key);
   }
 }
+
+const joined = (deltas: readonly Delta[]): Delta => ({
+  text: deltas.map((delta) => delta.text).join(''),
+  logprobs: deltas.every((delta) => delta.logprobs === undefined)
+    ? undefined
+    : deltas.flatMap((delta) => delta.logprobs ?? []),
+});
 
 const keyOf = (accountId: string, key: string): string => `${accountId}\n${key}`;

@@ -14,7 +14,12 @@ export class Metrics {
   readonly #ttft: Histogram<'model'>;
   readonly #duration: Histogram<'model'>;
 
-  constructor(read: { state: () => State; connections: () => number; now: () => number }) {
+  constructor(read: {
+    state: () => State;
+    connections: () => number;
+    now: () => number;
+    store: { readonly counts: { readonly writes: number; readonly groups: number } };
+  }) {
     const registers = [this.registry];
     collectDefaultMetrics({ register: this.registry });
     this.#jobs = new Counter({
@@ -73,6 +78,8 @@ export class Metrics {
     gauge('tussah_connections', 'Open sockets of contributors, proven or not.', read.connections);
     gauge('tussah_contributors', 'Contributors with a session.', () => read.state().contributors.size);
     gauge('tussah_jobs_open', 'Jobs queued, running or being settled.', () => read.state().jobs.size);
+    gauge('tussah_store_writes', 'Writes made durable since the start.', () => read.store.counts.writes);
+    gauge('tussah_store_commits', 'Commits that they shared.', () => read.store.counts.groups);
     gauge('tussah_deadlines', 'Entries in the deadline heap.', () => read.state().deadlines.size);
     gauge(
       'tussah_guest_budget_ton',

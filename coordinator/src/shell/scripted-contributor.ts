@@ -9,8 +9,10 @@ import {
   type CoordinatorFrame,
   type JobOffer,
 } from '@tussah/protocol/contributor-frames';
+import type { EngineName } from '@tussah/protocol/engine-profile';
 import { hashOfIds } from '@tussah/protocol/bytes';
 import type { PriceWire } from '@tussah/protocol/money';
+import type { Logprob } from '@tussah/protocol/sampling';
 import { segmentStatement } from '@tussah/protocol/receipts';
 import { domains, newIdentity, sign, type Identity } from '@tussah/protocol/signatures';
 import { WebSocket } from 'ws';
@@ -18,25 +20,30 @@ import { WebSocket } from 'ws';
 export interface ScriptedPiece {
   readonly ids: readonly number[];
   readonly text: string;
+  readonly logprobs?: readonly Logprob[];
   /** Waits before the piece is sent. */
   readonly delayMs?: number;
 }
 
-/** What to do with an offer: pieces to send, or something of its own by `frames`. */
+/** What to do with an offer: pieces to send, nothing, or frames of its own. */
 export type Script = (
   offer: JobOffer,
   contributor: ScriptedContributor,
-) => readonly ScriptedPiece[] | 'ignore' | Promise<'handled'>;
+) => readonly ScriptedPiece[] | 'ignore' | Promise<void>;
 
 export interface ScriptedOptions {
   readonly url: string;
   readonly model: string;
   readonly build: string;
+  /** What the build is for; default `wllama`. */
+  readonly engine?: EngineName;
   readonly script: Script;
   readonly ask?: PriceWire | null;
   readonly tokensPerSecond?: number;
   readonly wallet?: string | null;
   readonly identity?: Identity;
+  /** The session to go on with after a lost connection. */
+  readonly resume?: string;
 }
 
 export class ScriptedContributor {
@@ -46,18 +53,19 @@ export class ScriptedContributor {
   readonly #options: ScriptedOptions;
   readonly #socket: WebSocket;
   readonly #cancelled = new Set<string>();
-  #identity: Identity | undefined;
+  readonly #identity: Identity;
 
-  private constructor(options: ScriptedOptions, socket: WebSocket) {
+  private constructor(options: ScriptedOptions, socket: WebSocket, identity: Identity) {
     this.#options = options;
     this.#socket = socket;
+    this.#identity = identity;
   }
 
   /** Connects, proves its key and announces its build. */
   static async connect(options: ScriptedOptions): Promise<ScriptedContributor> {
+    const identity = options.identity ?? (await newIdentity());
     const socket = new WebSocket(`${options.url.replace(/^http/, 'ws')}/worker`);
-    const contributor = new ScriptedContributor(options, socket);
-    contributor.#identity = options.identity ?? (await newIdentity());
+    const contributor = new ScriptedContributor(options, socket, identity);
     await new Promise<void>((resolve, reject) => {
       socket.on('error', reject);
       socket.on('close', (code) => {
@@ -74,15 +82,16 @@ export class ScriptedContributor {
   }
 
   get publicKey(): string {
-    return this.#identity?.publicKey ?? '';
+    return this.#identity.publicKey;
   }
 
   send(frame: ContributorFrame): void {
-    this.sendText(JSON.stringify(frame));
+    this.sendRaw(JSON.stringify(frame));
   }
 
-  sendText(text: string): void {
-    this.#socket.send(text);
+  /** Text, or bytes as a binary frame. */
+  sendRaw(data: string | Uint8Array): void {
+    this.#socket.send(data);
   }
 
   /** Cuts the connection without a word. */
@@ -111,7 +120,7 @@ export class ScriptedContributor {
   }
 
   async #take(frame: CoordinatorFrame, welcomed: () => void): Promise<void> {
-    const identity = this.#identity as Identity;
+    const identity = this.#identity;
     const { wallet = null } = this.#options;
     if (frame.type === 'challenge') {
       const statement = helloStatement(frame.coordinator, frame.nonce, identity.publicKey, wallet);
@@ -123,7 +132,7 @@ export class ScriptedContributor {
         signature,
         wallet,
         agent: 'scripted/1',
-        resume: null,
+        resume: this.#options.resume ?? null,
       });
     } else if (frame.type === 'welcome') {
       this.announce();
@@ -134,9 +143,9 @@ export class ScriptedContributor {
   }
 
   announce(): void {
-    const { model, build, ask = null, tokensPerSecond = 50 } = this.#options;
+    const { model, build, engine = 'wllama', ask = null, tokensPerSecond = 50 } = this.#options;
     const profile = {
-      engine: 'wllama',
+      engine,
       version: 'scripted',
       prefix: 'text',
       seedBlock: 16,
@@ -153,15 +162,31 @@ export class ScriptedContributor {
       return;
     }
     this.send({ type: 'job-accept', jobId: offer.jobId });
-    const ids: number[] = [];
-    for (const piece of script) {
-      if (piece.delayMs !== undefined) await pause(piece.delayMs);
-      if (this.#cancelled.has(offer.jobId)) return;
-      const position = offer.prefix.ids.length + ids.length;
-      this.send({ type: 'text-delta', jobId: offer.jobId, position, ids: [...piece.ids], text: piece.text });
+    const ids = await this.deliver(offer, script);
+    if (ids !== undefined) await this.finish(offer, ids);
+  }
+
+  /** Sends pieces after the ids `sent` so far in this segment; returns all of its ids, or undefined once it is cancelled. */
+  async deliver(
+    offer: JobOffer,
+    pieces: readonly ScriptedPiece[],
+    sent: readonly number[] = [],
+  ): Promise<number[] | undefined> {
+    const ids = [...sent];
+    for (const { delayMs, logprobs, ...piece } of pieces) {
+      if (delayMs !== undefined) await pause(delayMs);
+      if (this.#cancelled.has(offer.jobId)) return undefined;
+      this.send({
+        type: 'text-delta',
+        jobId: offer.jobId,
+        position: offer.prefix.ids.length + ids.length,
+        ids: [...piece.ids],
+        text: piece.text,
+        ...(logprobs === undefined ? {} : { logprobs: [...logprobs] }),
+      });
       ids.push(...piece.ids);
     }
-    await this.finish(offer, ids);
+    return ids;
   }
 
   /** Signs and sends the end of a segment with these ids. */
@@ -170,7 +195,7 @@ export class ScriptedContributor {
     ids: readonly number[],
     finishReason: 'stop' | 'length' = 'stop',
   ): Promise<void> {
-    const identity = this.#identity as Identity;
+    const identity = this.#identity;
     const idsHash = hashOfIds(ids);
     const facts = {
       jobId: offer.jobId,

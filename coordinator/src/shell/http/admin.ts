@@ -1,10 +1,11 @@
 /** `/v1/admin/*`: accounts, keys and credit, for whoever holds the token in the data folder. Not part of the public API. */
 import { timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance } from 'fastify';
-import { failure } from '@tussah/protocol/errors';
+import { failure, type ErrorCode, type Failure } from '@tussah/protocol/errors';
 import { NanoSchema } from '@tussah/protocol/money';
 import * as v from 'valibot';
 import { ledgerAccounts, type Transaction } from '../../core/ledger.ts';
+import { StoreError } from '../store/store-error.ts';
 import { refuse, type HttpContext } from './context.ts';
 
 const CreateSchema = v.strictObject({
@@ -15,20 +16,28 @@ const CreateSchema = v.strictObject({
 const CreditSchema = v.strictObject({
   /** An account id, or `guests`. */
   account: v.string(),
-  amountNano: NanoSchema,
+  amountNano: v.pipe(
+    NanoSchema,
+    v.check((text) => text !== '0', 'nothing'),
+  ),
   /** Makes a repeated request harmless. */
   reference: v.pipe(v.string(), v.regex(/^[\w.:-]{1,80}$/)),
 });
 const KeySchema = v.strictObject({ account: v.string() });
 
-export function adminRoutes(app: FastifyInstance, context: HttpContext): void {
-  const { accounts, dispatcher } = context;
-
-  app.addHook('onRequest', async (request, reply) => {
-    if (!request.url.startsWith('/v1/admin/')) return;
-    if (!sameToken(request.headers.authorization ?? '', `Bearer ${context.adminToken}`))
-      await refuse(reply, failure('forbidden', 'The administration needs the token in the data folder.'));
+/** Routes behind a guard of their own: it belongs to the routes, since a path can be spelled in many ways. */
+export async function adminRoutes(app: FastifyInstance, context: HttpContext): Promise<void> {
+  await app.register(async (guarded) => {
+    guarded.addHook('onRequest', async (request, reply) => {
+      if (!sameToken(request.headers.authorization ?? '', `Bearer ${context.adminToken}`))
+        await refuse(reply, failure('forbidden', 'The administration needs the token in the data folder.'));
+    });
+    addRoutes(guarded, context);
   });
+}
+
+function addRoutes(app: FastifyInstance, context: HttpContext): void {
+  const { accounts, dispatcher } = context;
 
   app.post('/v1/admin/accounts', async (request, reply) => {
     const body = v.safeParse(CreateSchema, request.body);
@@ -75,23 +84,31 @@ export function adminRoutes(app: FastifyInstance, context: HttpContext): void {
     const account =
       name === 'guests' ? ledgerAccounts.guests : accounts.byId(name) && ledgerAccounts.client(name);
     if (account === undefined) return refuse(reply, failure('not_found', 'There is no such account.'));
-    await credit(context, account, BigInt(amountNano), reference);
+    const refusal = await credit(context, account, BigInt(amountNano), reference);
+    if (refusal !== undefined) return refuse(reply, refusal);
     return reply.send({ balanceNano: (dispatcher.state.balances.get(account) ?? 0n).toString() });
   });
 }
 
 /** Credits an account from development money, once for each reference. */
 async function credit(
-  context: HttpContext,
+  { store, dispatcher, now }: HttpContext,
   account: string,
   amountNano: bigint,
   reference: string,
-): Promise<void> {
-  const transaction = developmentCredit(account, amountNano, reference, context.now());
-  const before = (await context.store.balances()).get(account) ?? 0n;
-  await context.store.write({ kind: 'transaction', transaction });
-  const after = (await context.store.balances()).get(account) ?? 0n;
-  if (after !== before) context.dispatcher.post({ type: 'credited', transaction });
+): Promise<Failure<ErrorCode> | undefined> {
+  const transaction = developmentCredit(account, amountNano, reference, now());
+  try {
+    const outcome = await store.write({ kind: 'transaction', transaction });
+    if (outcome === 'written') dispatcher.post({ type: 'credited', transaction });
+    return undefined;
+  } catch (error) {
+    const fault = error instanceof StoreError ? error.fault : undefined;
+    if (fault === 'conflict')
+      return failure('idempotency_key_reused', 'This reference was used for another credit.', 'reference');
+    if (fault === 'out-of-range') return failure('invalid_request', 'The sum is too large.', 'amountNano');
+    throw error;
+  }
 }
 
 export const developmentCredit = (

@@ -93,6 +93,16 @@ export function answerStreaming(
   return new Promise((resolve) => {
     const chunks = chunkWriter(head);
     const out = reply.raw;
+    // What comes in one turn of the event loop leaves in one write: a system call costs more than relaying a delta.
+    let pending = '';
+    const flush = () => {
+      if (pending !== '' && !out.destroyed) out.write(pending);
+      pending = '';
+    };
+    const write = (text: string) => {
+      if (pending === '') setImmediate(flush);
+      pending += text;
+    };
     let begun = false;
     const begin = () => {
       if (begun) return;
@@ -105,25 +115,32 @@ export function answerStreaming(
         'x-tussah-job-id': head.jobId,
         'x-request-id': request.id,
       });
-      out.write(chunks.first());
+      write(chunks.first());
     };
     const onDelta = (delta: Delta) => {
-      begin();
-      out.write(chunks.delta(delta));
+      // Before the write: a repeated answer comes as one piece of any size. After a destroy nothing may be written.
       if (out.writableLength > UNREAD_BYTES_MAX) out.destroy();
+      if (out.destroyed) return;
+      begin();
+      write(chunks.delta(delta));
     };
     const onEnd = (ending: Ending) => {
+      if (out.destroyed) {
+        resolve(reply);
+        return;
+      }
       if (ending.kind === 'failed' && !begun) {
         void reply.header('x-tussah-job-id', head.jobId);
         resolve(refuse(reply, ending.failure));
         return;
       }
       begin();
-      out.end(
+      const last =
         ending.kind === 'complete'
           ? chunks.last(ending.answer)
-          : chunks.error(ending.failure, ending.receipt),
-      );
+          : chunks.error(ending.failure, ending.receipt);
+      out.end(pending + last);
+      pending = '';
       resolve(reply);
     };
     const stop = streams.listen(stream, { delta: onDelta, end: onEnd });

@@ -144,6 +144,8 @@ async function run(
       return refuse(reply, failure('idempotency_key_reused'));
     if (known != null && stream === undefined) return refuse(reply, failure('idempotency_result_expired'));
   }
+  // Whoever left while this was prepared would not be noticed leaving again: the job would run for nobody.
+  if (request.raw.socket.destroyed) return refuse(reply, failure('client_gone'));
   const fresh = stream === undefined;
   stream ??= streams.open(
     job.id,

@@ -1,6 +1,6 @@
 /** The built site, with a Content-Security-Policy for pages and another for the worker that runs engines. */
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
 import fastifyStatic from '@fastify/static';
 import type { FastifyInstance } from 'fastify';
 import { failure } from '@tussah/protocol/errors';
@@ -42,7 +42,12 @@ const enginePolicy = policyOf({
 
 const isEngineScript = (path: string): boolean => /\/assets\/[^/]*worker[^/]*\.js$/.test(path);
 
-export async function siteRoutes(app: FastifyInstance, folder: string): Promise<void> {
+/** `methodsAt` tells which methods the API's own routes take at a path. */
+export async function siteRoutes(
+  app: FastifyInstance,
+  folder: string,
+  methodsAt: (path: string) => readonly string[],
+): Promise<void> {
   const index = join(folder, 'index.html');
   app.addHook('onSend', async (request, reply) => {
     const path = request.url.split('?')[0] ?? '/';
@@ -62,18 +67,22 @@ export async function siteRoutes(app: FastifyInstance, folder: string): Promise<
     await app.register(fastifyStatic, {
       root: folder,
       index: false,
+      dotfiles: 'ignore',
       wildcard: true,
       setHeaders: (response, path) => {
         // Names under assets/ hold a hash of their content.
-        const lasting = path.includes('/assets/') || path.includes('\\assets\\');
+        const lasting = path.startsWith(join(folder, 'assets') + sep);
         void response.header('cache-control', lasting ? 'public, max-age=31536000, immutable' : 'no-cache');
       },
     });
   app.setNotFoundHandler((request, reply) => {
     const path = request.url.split('?')[0] ?? '/';
+    const allowed = methodsAt(path);
+    if (allowed.length > 0)
+      // RFC 9110 section 15.5.6.
+      return refuse(reply.header('allow', allowed.join(', ')), failure('method_not_allowed'));
     const wantsPage = request.method === 'GET' && !path.startsWith('/v1/') && !path.slice(1).includes('.');
-    if (page === undefined || !wantsPage)
-      return refuse(reply, failure(request.method === 'GET' ? 'not_found' : 'method_not_allowed'));
+    if (page === undefined || !wantsPage) return refuse(reply, failure('not_found'));
     return reply
       .code(pages.has(path) ? 200 : 404)
       .header('cache-control', 'no-cache')

@@ -27,7 +27,7 @@ async function snapshot(store: Store, settlements: readonly Settlement[]) {
   };
 }
 
-const refused = (write: Promise<void>, fault: StoreFault) =>
+const refused = (write: Promise<unknown>, fault: StoreFault) =>
   expect(write).rejects.toSatisfy((error) => {
     expect(error).toBeInstanceOf(StoreError);
     expect((error as StoreError).fault).toBe(fault);
@@ -89,7 +89,7 @@ export function storeContract(name: string, open: () => Store): void {
     });
 
     it('does not change anything when the same credit comes again, whenever it comes', async () => {
-      await store.write(post({ ...credit(wealth), atMs: 99 }));
+      expect(await store.write(post({ ...credit(wealth), atMs: 99 }))).toBe('known');
       expect((await store.balances()).get(client)).toBe(wealth);
     });
 
@@ -219,7 +219,7 @@ export function storeContract(name: string, open: () => Store): void {
       const closing = open();
       const written = closing.write(post(credit(5n)));
       await closing.close();
-      await expect(written).resolves.toBeUndefined();
+      await expect(written).resolves.toBe('written');
       await refused(closing.write(post(credit(5n, 'late'))), 'closed');
       await expect(closing.balances()).rejects.toThrow(StoreError);
       await closing.close();

@@ -10,7 +10,7 @@ function recorder(bounds = { groupMax: 4, waitingMax: 100 }) {
   const groups: number[][] = [];
   const commit = new GroupCommit<number>((group) => {
     groups.push([...group]);
-    return group.map((write) => (write < 0 ? refusal : null));
+    return group.map((write) => (write < 0 ? refusal : 'written'));
   }, bounds);
   return { groups, commit };
 }
@@ -58,12 +58,12 @@ describe('GroupCommit', () => {
     let failing = true;
     const commit = new GroupCommit<number>((group) => {
       if (failing) throw new Error('disk full');
-      return group.map(() => null);
+      return group.map(() => 'written' as const);
     });
     const outcomes = await Promise.allSettled([1, 2].map((n) => commit.write(n)));
     for (const outcome of outcomes) expect(outcome).toMatchObject({ reason: { fault: 'disk' } });
     failing = false;
-    await expect(commit.write(3)).resolves.toBeUndefined();
+    await expect(commit.write(3)).resolves.toBe('written');
   });
 
   it('does not take a missing outcome for a commit', async () => {
@@ -76,7 +76,7 @@ describe('GroupCommit', () => {
     const accepted = [commit.write(1), commit.write(2)];
     await expect(commit.write(3)).rejects.toMatchObject({ fault: 'overloaded' });
     await Promise.all(accepted);
-    await expect(commit.write(4)).resolves.toBeUndefined();
+    await expect(commit.write(4)).resolves.toBe('written');
   });
 
   it('commits what waits when it is closed, and refuses the rest', async () => {

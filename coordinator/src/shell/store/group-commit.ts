@@ -2,6 +2,7 @@
  * Group commit: writes that arrive in the same turn of the event loop share one transaction, and so one wait for the
  * disk. First come, first committed; a promise resolves only after its commit.
  */
+import type { WriteOutcome } from './port.ts';
 import { StoreError } from './store-error.ts';
 
 export interface GroupBounds {
@@ -14,14 +15,14 @@ export interface GroupBounds {
 export const groupBounds: GroupBounds = { groupMax: 128, waitingMax: 16_384 };
 
 /**
- * Writes a group in one transaction and commits it. Returns for each write why it was refused, null when it was
- * committed. Throws when nothing of the group was committed.
+ * Writes a group in one transaction and commits it. Returns for each write what became of it, or why it was
+ * refused. Throws when nothing of the group was committed.
  */
-export type CommitGroup<Write> = (group: readonly Write[]) => readonly (StoreError | null)[];
+export type CommitGroup<Write> = (group: readonly Write[]) => readonly (WriteOutcome | StoreError)[];
 
 interface Waiting<Write> {
   readonly write: Write;
-  readonly resolve: () => void;
+  readonly resolve: (outcome: WriteOutcome) => void;
   readonly reject: (error: StoreError) => void;
 }
 
@@ -30,6 +31,8 @@ export class GroupCommit<Write> {
   readonly #bounds: GroupBounds;
   #waiting: Waiting<Write>[] = [];
   #scheduled = false;
+  /** Since the start, for the operator: how well commits are shared. */
+  readonly counts = { writes: 0, groups: 0 };
   #closed = false;
 
   constructor(commit: CommitGroup<Write>, bounds: GroupBounds = groupBounds) {
@@ -37,7 +40,7 @@ export class GroupCommit<Write> {
     this.#bounds = bounds;
   }
 
-  write(write: Write): Promise<void> {
+  write(write: Write): Promise<WriteOutcome> {
     if (this.#closed) return Promise.reject(new StoreError('closed', 'the store is closed'));
     if (this.#waiting.length >= this.#bounds.waitingMax)
       return Promise.reject(new StoreError('overloaded', `${this.#bounds.waitingMax} writes are waiting`));
@@ -68,16 +71,18 @@ export class GroupCommit<Write> {
     const group = this.#waiting.slice(0, this.#bounds.groupMax);
     this.#waiting = this.#waiting.slice(this.#bounds.groupMax);
     if (group.length === 0) return;
+    this.counts.writes += group.length;
+    this.counts.groups += 1;
     const outcomes = this.#outcomesOf(group);
     group.forEach(({ resolve, reject }, i) => {
-      const refusal = outcomes[i];
+      const outcome = outcomes[i];
+      if (outcome === 'written' || outcome === 'known') resolve(outcome);
       // A missing outcome would be a bug; it must not pass for a commit.
-      if (refusal === null) resolve();
-      else reject(refusal ?? new StoreError('disk', 'the outcome of a write is unknown'));
+      else reject(outcome ?? new StoreError('disk', 'the outcome of a write is unknown'));
     });
   }
 
-  #outcomesOf(group: readonly Waiting<Write>[]): readonly (StoreError | null)[] {
+  #outcomesOf(group: readonly Waiting<Write>[]): readonly (WriteOutcome | StoreError)[] {
     try {
       return this.#commit(group.map((waiting) => waiting.write));
     } catch (error) {

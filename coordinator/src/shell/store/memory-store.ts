@@ -10,6 +10,7 @@ import type {
   Settlement,
   Store,
   StoreWrite,
+  WriteOutcome,
 } from './port.ts';
 import { StoreError } from './store-error.ts';
 import {
@@ -21,9 +22,8 @@ import {
   requireSame,
 } from './write-rules.ts';
 
-/** Changes of a write that passed all checks; they can't fail any more. */
-type Changes = () => void;
-const nothing: Changes = () => undefined;
+/** Changes of a write that passed all checks; they can't fail any more. Undefined when there are none to make. */
+type Changes = (() => void) | undefined;
 
 export class MemoryStore implements Store {
   readonly #balances = new Map<string, Nano>();
@@ -37,10 +37,12 @@ export class MemoryStore implements Store {
   readonly #totals = { answered: 0, completionTokens: 0 };
   #closed = false;
 
-  async write(write: StoreWrite): Promise<void> {
+  async write(write: StoreWrite): Promise<WriteOutcome> {
     this.#requireOpen();
     try {
-      this.#check(write)();
+      const changes = this.#check(write);
+      changes?.();
+      return changes === undefined ? 'known' : 'written';
     } catch (error) {
       if (error instanceof StoreError) throw error;
       throw new StoreError('invalid', `${write.kind} refused`, { cause: error });
@@ -73,14 +75,14 @@ export class MemoryStore implements Store {
       requireSame(`receipt ${receipt.id}`, content.receipt, stored, receipt);
       if (transaction !== null) this.#requireTransaction(transaction);
       if (idempotency !== null) this.#requireIdempotency(idempotency);
-      return nothing;
+      return undefined;
     }
     if (this.#jobs.has(receipt.jobId)) throw conflict(`job ${receipt.jobId}`);
-    const post = transaction === null ? nothing : this.#addTransaction(transaction);
+    const post = transaction === null ? undefined : this.#addTransaction(transaction);
     if (idempotency !== null && this.#idempotency.has(idempotencyKey(idempotency)))
       this.#requireIdempotency(idempotency);
     return () => {
-      post();
+      post?.();
       this.#receipts.set(receipt.id, structuredClone(receipt));
       this.#jobs.add(receipt.jobId);
       for (const record of contributors) this.#contributors.set(record.publicKey, { ...record });
@@ -93,7 +95,7 @@ export class MemoryStore implements Store {
   #addTransaction(transaction: Transaction): Changes {
     if (this.#transactions.has(transaction.key)) {
       this.#requireTransaction(transaction);
-      return nothing;
+      return undefined;
     }
     const after = balancesAfter(this.#balances, transaction);
     return () => {
@@ -116,7 +118,7 @@ export class MemoryStore implements Store {
     const stored = this.#accounts.get(account.id);
     if (stored !== undefined) {
       requireSame(`account ${account.id}`, content.account, stored, account);
-      return nothing;
+      return undefined;
     }
     if (!Number.isInteger(account.weight) || account.weight < 1)
       throw new StoreError('invalid', `account ${account.id} has weight ${account.weight}`);
@@ -129,7 +131,7 @@ export class MemoryStore implements Store {
     const stored = this.#keys.get(apiKey.id);
     if (stored !== undefined) {
       requireSame(`API key ${apiKey.id}`, content.apiKey, stored, apiKey);
-      return nothing;
+      return undefined;
     }
     if ([...this.#keys.values()].some((other) => other.hash === apiKey.hash))
       throw conflict(`API key ${apiKey.id}`);

@@ -66,6 +66,9 @@ export interface Totals {
   readonly completionTokens: number;
 }
 
+/** `known`: the same was written before, and nothing changed. */
+export type WriteOutcome = 'written' | 'known';
+
 export interface Store {
   /**
    * Makes a write durable; resolves once it would survive a power cut. Writes that arrive together share one commit, in
@@ -73,7 +76,7 @@ export interface Store {
    * times of the first stand); with other content it rejects, and so does an unbalanced or overdrawing one, without harm
    * to the others of its group. Rejects with a `StoreError` and nothing else.
    */
-  write(write: StoreWrite): Promise<void>;
+  write(write: StoreWrite): Promise<WriteOutcome>;
   /** Of every ledger account that was ever touched. */
   balances(): Promise<Map<string, Nano>>;
   accounts(): Promise<AccountRecord[]>;

@@ -18,6 +18,7 @@ import type {
   Store,
   StoreWrite,
   Totals,
+  WriteOutcome,
 } from './port.ts';
 import type { Tables } from './schema.ts';
 import { SqliteWriter } from './sqlite-writer.ts';
@@ -82,11 +83,16 @@ export class SqliteStore implements Store {
     this.#group = new GroupCommit((writes) => this.#commitGroup(writes), bounds);
   }
 
-  write(write: StoreWrite): Promise<void> {
+  write(write: StoreWrite): Promise<WriteOutcome> {
     return this.#broken === undefined ? this.#group.write(write) : Promise.reject(this.#broken);
   }
 
-  #commitGroup(writes: readonly StoreWrite[]): (StoreError | null)[] {
+  /** Writes and commits so far. */
+  get counts(): { readonly writes: number; readonly groups: number } {
+    return this.#group.counts;
+  }
+
+  #commitGroup(writes: readonly StoreWrite[]): (WriteOutcome | StoreError)[] {
     if (this.#broken !== undefined) throw this.#broken;
     try {
       return this.#commitAll(writes) ?? this.#commitGood(writes);
@@ -100,28 +106,29 @@ export class SqliteStore implements Store {
   }
 
   /** The usual case, without the price of savepoints. Undefined, with nothing changed, when a write is refused. */
-  #commitAll(writes: readonly StoreWrite[]): null[] | undefined {
+  #commitAll(writes: readonly StoreWrite[]): WriteOutcome[] | undefined {
     this.#begin.run();
+    let outcomes: WriteOutcome[];
     try {
-      for (const write of writes) this.#writer.apply(write);
+      outcomes = writes.map((write) => this.#writer.apply(write));
     } catch (error) {
       if (!this.#isRefusal(error)) throw error;
       this.#db.exec('ROLLBACK');
       return undefined;
     }
     this.#commit.run();
-    return writes.map(() => null);
+    return outcomes;
   }
 
   /** Each write behind a savepoint, so that a refused one takes nothing else with it. */
-  #commitGood(writes: readonly StoreWrite[]): (StoreError | null)[] {
+  #commitGood(writes: readonly StoreWrite[]): (WriteOutcome | StoreError)[] {
     this.#begin.run();
     const outcomes = writes.map((write) => {
       this.#savepoint.run();
       try {
-        this.#writer.apply(write);
+        const outcome = this.#writer.apply(write);
         this.#release.run();
-        return null;
+        return outcome;
       } catch (error) {
         if (!this.#isRefusal(error)) throw error;
         this.#undo.run();

@@ -3,7 +3,14 @@ import type { Database } from 'better-sqlite3';
 import type { Receipt } from '@tussah/protocol/receipts';
 import type { Nano } from '@tussah/protocol/money';
 import type { Entry, Transaction } from '../../core/ledger.ts';
-import type { AccountRecord, ApiKeyRecord, IdempotencyRecord, Settlement, StoreWrite } from './port.ts';
+import type {
+  AccountRecord,
+  ApiKeyRecord,
+  IdempotencyRecord,
+  Settlement,
+  StoreWrite,
+  WriteOutcome,
+} from './port.ts';
 import { StoreError } from './store-error.ts';
 import { balancesAfter, checkCredit, checkSettlement, content, requireSame } from './write-rules.ts';
 
@@ -80,7 +87,7 @@ export class SqliteWriter {
   }
 
   /** Throws a `StoreError`, or SQLite's, when the write is refused; what it did so far is then to be rolled back. */
-  apply(write: StoreWrite): void {
+  apply(write: StoreWrite): WriteOutcome {
     switch (write.kind) {
       case 'settlement':
         return this.#settle(write.settlement);
@@ -92,18 +99,22 @@ export class SqliteWriter {
       case 'api-key':
         return this.#addKey(write.apiKey);
       case 'revoke-key':
-        return this.#revokeKey(write.keyId, write.atMs);
+        this.#revokeKey(write.keyId, write.atMs);
+        return 'written';
       default:
         return write satisfies never;
     }
   }
 
-  #settle(settlement: Settlement): void {
+  #settle(settlement: Settlement): WriteOutcome {
     checkSettlement(settlement);
     const { receipt, transaction, idempotency } = settlement;
     const { id, jobId, createdAtMs } = receipt;
     const added = this.#sql.addReceipt.run(id, jobId, createdAtMs, JSON.stringify(receipt));
-    if (added.changes === 0) return this.#requireSettled(settlement);
+    if (added.changes === 0) {
+      this.#requireSettled(settlement);
+      return 'known';
+    }
     if (transaction !== null) this.#addTransaction(transaction);
     for (const c of settlement.contributors)
       this.#sql.putContributor.run(
@@ -117,6 +128,7 @@ export class SqliteWriter {
     if (idempotency !== null) this.#addIdempotency(idempotency);
     const answered = receipt.outcome === 'complete' ? 1 : 0;
     this.#sql.addTotals.run(answered, receipt.usage.completionTokens);
+    return 'written';
   }
 
   /** A settlement seen before changes nothing, the contributors' records included: they may be newer by now. */
@@ -128,11 +140,14 @@ export class SqliteWriter {
     if (idempotency !== null) this.#requireIdempotency(idempotency);
   }
 
-  #addTransaction(transaction: Transaction): void {
+  #addTransaction(transaction: Transaction): WriteOutcome {
     const { key, kind, atMs, receiptId, entries } = transaction;
     const sql = this.#sql;
     const added = sql.addTransaction.run(key, kind, atMs, receiptId);
-    if (added.changes === 0) return this.#requireTransaction(transaction);
+    if (added.changes === 0) {
+      this.#requireTransaction(transaction);
+      return 'known';
+    }
     const before = new Map<string, Nano>();
     for (const { account } of entries) {
       const nano = sql.balance.get(account);
@@ -141,6 +156,7 @@ export class SqliteWriter {
     for (const [account, nano] of balancesAfter(before, transaction)) sql.putBalance.run(account, nano);
     for (const { account, amountNano } of entries)
       sql.addEntry.run(added.lastInsertRowid, account, amountNano);
+    return 'written';
   }
 
   #requireTransaction(transaction: Transaction): void {
@@ -167,21 +183,23 @@ export class SqliteWriter {
     requireSame(`idempotency key of ${record.accountId}`, content.idempotency, stored, record);
   }
 
-  #addAccount(account: AccountRecord): void {
+  #addAccount(account: AccountRecord): WriteOutcome {
     const { id, name, weight, createdAtMs } = account;
-    if (this.#sql.addAccount.run(id, name, weight, createdAtMs).changes > 0) return;
+    if (this.#sql.addAccount.run(id, name, weight, createdAtMs).changes > 0) return 'written';
     const row = this.#sql.account.get(id);
     const stored = row && { ...row, weight: Number(row.weight), createdAtMs };
     requireSame(`account ${id}`, content.account, stored, account);
+    return 'known';
   }
 
-  #addKey(apiKey: ApiKeyRecord): void {
+  #addKey(apiKey: ApiKeyRecord): WriteOutcome {
     const { id, hash, accountId, createdAtMs, revokedAtMs } = apiKey;
     if (this.#sql.account.get(accountId) === undefined)
       throw new StoreError('unknown-account', `there is no account ${accountId}`);
-    if (this.#sql.addKey.run(id, hash, accountId, createdAtMs, revokedAtMs).changes > 0) return;
+    if (this.#sql.addKey.run(id, hash, accountId, createdAtMs, revokedAtMs).changes > 0) return 'written';
     const row = this.#sql.key.get(id);
     requireSame(`API key ${id}`, content.apiKey, row && { ...apiKey, ...row }, apiKey);
+    return 'known';
   }
 
   #revokeKey(keyId: string, atMs: number): void {
