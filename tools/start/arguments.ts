@@ -17,8 +17,8 @@ export interface StartArguments {
   readonly verbose: boolean;
 }
 
-/** WebLLM becomes it once the bundled model has a build for that engine. */
-export const defaultEngine: StartEngine = 'wllama';
+/** What the network is about; machines without a GPU run it on the browser's software adapter. */
+export const defaultEngine: StartEngine = 'webllm';
 export const defaultModel = 'tussah-tiny';
 export const defaultPort = 4180;
 export const defaultQuestion = 'What is 12 + 7?';

@@ -28,6 +28,13 @@ engineContract('wllama, in a worker', async () => ({
   cutTokens: 16,
 }));
 
+engineContract('WebLLM, in a worker', async () => ({
+  ...(await tinySubject(await tinyMlc())),
+  create: () => new InferenceClient({ engine: 'webllm' }),
+  dispose: close,
+  cutTokens: 10,
+}));
+
 describe('an engine in a worker that goes wrong', () => {
   const clients: InferenceClient[] = [];
   afterEach(() => clients.splice(0).forEach((client) => client.close()));
@@ -104,21 +111,4 @@ describe('an engine in a worker that goes wrong', () => {
     client.close();
     expect(await reading).toBe('engine_failed');
   });
-});
-
-test('WebLLM runs in a worker', { timeout: 120_000 }, async () => {
-  const build = await tinyMlc();
-  const { codec, prompts } = await tinySubject(build);
-  const client = new InferenceClient({ engine: 'webllm' });
-  try {
-    await client.load(build, () => {}, never());
-    const job = jobFor(codec, prompts.plain);
-    const whole = await collect(client.generate(job, never()));
-    expect(whole.text).toBe(
-      'I am tussah-tiny, a very small test model trained from nothing on generated text.',
-    );
-    expect(whole.end).toBe('eog');
-  } finally {
-    client.close();
-  }
 });

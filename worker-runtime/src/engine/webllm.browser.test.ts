@@ -1,16 +1,44 @@
 import { expect, test } from 'vitest';
 import { ModelFiles } from './download.ts';
-import { engineContract } from './contract.ts';
-import { codeOf, never } from './contract-tools.ts';
+import { codeOf, collect, jobFor, never } from './contract-tools.ts';
 import { tinyMlc, tinySubject } from './tiny-subject.ts';
 import { WebllmEngine } from './webllm-adapter.ts';
 
-engineContract('WebLLM', async () => ({
-  ...(await tinySubject(await tinyMlc())),
-  create: () => new WebllmEngine(),
-  dispose: (port) => port.unload(),
-  cutTokens: 10,
-}));
+// The engine contract runs against it behind the worker: inference-client.browser.test.ts.
+
+test('it is WebLLM that answers: the GPU is given work, and no other engine’s files are fetched', async () => {
+  const build = await tinyMlc();
+  const { codec, prompts } = await tinySubject(build);
+  const submit = GPUQueue.prototype.submit;
+  let submits = 0;
+  GPUQueue.prototype.submit = function (...buffers) {
+    submits += 1;
+    return submit.apply(this, buffers);
+  };
+  // From the network, not from what another test left in the cache.
+  const files = new ModelFiles({
+    fetch: (url, init) => fetch(url, init),
+    openCache: async () => null,
+    pause: async () => {},
+  });
+  const engine = new WebllmEngine({ files });
+  try {
+    performance.clearResourceTimings();
+    await engine.load(build, () => {}, never());
+    const whileLoading = submits;
+    const { ids, end } = await collect(engine.generate(jobFor(codec, prompts.plain), never()));
+    expect(end).toBe('eog');
+    // Each token is a pass over the model: at least one submission.
+    expect(submits - whileLoading).toBeGreaterThanOrEqual(ids.length);
+    const fetched = performance.getEntriesByType('resource').map(({ name }) => new URL(name).pathname);
+    const models = fetched.filter((path) => path.startsWith('/models/'));
+    expect(new Set(models)).toEqual(new Set(build.files.map(({ url }) => new URL(url).pathname)));
+    expect(fetched.filter((path) => /gguf|wllama/.test(path))).toEqual([]);
+  } finally {
+    GPUQueue.prototype.submit = submit;
+    await engine.unload();
+  }
+});
 
 test('without an adapter nothing is downloaded', async () => {
   const build = await tinyMlc();
