@@ -24,13 +24,13 @@ ${adminHelp}`;
 async function serve(args: readonly string[]): Promise<number> {
   const config = readConfig(args, process.env, root);
   // To stderr: standard output is for the line that says where it listens.
-  const log = pino({ level: config.logLevel, base: null }, pino.destination(2));
+  const log = pino({ level: config.logLevel, base: null }, pino.destination({ dest: 2, sync: false }));
   const coordinator = await startCoordinator({ config, modelsFolder: join(root, 'models'), version, log });
   console.log(JSON.stringify({ event: 'listening', url: coordinator.url, publicKey: coordinator.publicKey }));
   if (!existsSync(join(config.siteFolder, 'index.html')))
     log.warn('there is no built site; make it with `npm run build`');
   const signal = new Promise<'stop'>((done) => {
-    for (const name of ['SIGINT', 'SIGTERM'] as const)
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
       process.on(name, () => {
         done('stop');
         // A second signal does not wait for the running answers.
@@ -44,6 +44,7 @@ async function serve(args: readonly string[]): Promise<number> {
     return 0;
   }
   log.fatal({ err: ended.error }, 'an invariant is broken; restart to recover from the books');
+  log.flush();
   // Its sockets and timers would keep the process alive.
   return process.exit(1);
 }

@@ -15,6 +15,8 @@ export const limits = {
   stopStrings: 4,
   stopStringCharacters: 256,
   topLogprobs: 5,
+  /** Of one token, or of the few that make one character. */
+  tokenBytes: 512,
   userCharacters: 256,
   idempotencyKeyCharacters: 255,
   modelIdCharacters: 128,

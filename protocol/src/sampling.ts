@@ -21,9 +21,9 @@ export const defaultSampling: Sampling = {
 const byte = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(255));
 // Finite: JSON reads 1e999 as infinity and writes that as null.
 const probability = {
-  token: v.string(),
+  token: v.pipe(v.string(), v.maxLength(limits.tokenBytes)),
   logprob: v.pipe(v.number(), v.finite()),
-  bytes: v.nullable(v.array(byte)),
+  bytes: v.nullable(v.pipe(v.array(byte), v.maxLength(limits.tokenBytes))),
 };
 
 /** One token's log probability, OpenAI's shape; `bytes` are the token's UTF-8 bytes. */

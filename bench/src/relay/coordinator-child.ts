@@ -10,7 +10,7 @@ const root = resolve(import.meta.dirname, '../../..');
 const folder = mkdtempSync(join(tmpdir(), 'tussah-bench-'));
 const config = readConfig(['--port', '0', '--data', folder], {}, root);
 // Logs go where an operator's would: through the logger, to a descriptor.
-const log = pino({ level: 'info', base: null }, pino.destination('/dev/null'));
+const log = pino({ level: 'info', base: null }, pino.destination({ dest: '/dev/null', sync: false }));
 const coordinator = await startCoordinator({
   config,
   modelsFolder: join(root, 'models'),

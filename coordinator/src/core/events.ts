@@ -2,18 +2,18 @@
 import type { ContributorFrame, CoordinatorFrame } from '@tussah/protocol/contributor-frames';
 import type { ErrorCode, Failure } from '@tussah/protocol/errors';
 import type { Nano } from '@tussah/protocol/money';
-import type { Receipt, ReceiptBody, SegmentFacts } from '@tussah/protocol/receipts';
+import type { Receipt, SegmentFacts } from '@tussah/protocol/receipts';
 import type { FinishReason, Logprob } from '@tussah/protocol/sampling';
 import type { Transaction } from './ledger.ts';
-import type { ContributorStats, JobRequest } from './state.ts';
+import type { ContributorStats, JobRequest, SettlementDraft } from './state.ts';
 
 export type HelloFrame = Extract<ContributorFrame, { type: 'hello' }>;
 
 export type Event =
   | { readonly type: 'tick' }
   | { readonly type: 'job-submitted'; readonly request: JobRequest }
-  /** The client went away. */
-  | { readonly type: 'job-abandoned'; readonly jobId: string }
+  /** The client went away, or the coordinator can't wait any longer. */
+  | { readonly type: 'job-abandoned'; readonly jobId: string; readonly code: 'client_gone' | 'shutting_down' }
   | { readonly type: 'connection-opened'; readonly connectionId: string; readonly nonce: string }
   | { readonly type: 'frame-received'; readonly connectionId: string; readonly frame: ContributorFrame }
   | {
@@ -55,23 +55,6 @@ export interface Answer {
   readonly finishReason: FinishReason;
   readonly usage: { readonly promptTokens: number; readonly completionTokens: number };
   readonly receipt: Receipt;
-}
-
-/** A job's end, ready to be signed and written; nothing is said to the client before `settled`. */
-export interface SettlementDraft {
-  readonly jobId: string;
-  readonly receipt: ReceiptBody;
-  readonly transaction: Transaction | null;
-  readonly records: readonly {
-    readonly publicKey: string;
-    readonly wallet: string | null;
-    readonly stats: ContributorStats;
-  }[];
-  readonly idempotency: {
-    readonly accountId: string;
-    readonly key: string;
-    readonly requestHash: string;
-  } | null;
 }
 
 export type Effect =

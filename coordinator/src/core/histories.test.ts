@@ -62,7 +62,11 @@ function perform(world: World, hands: Map<string, Hand>, jobs: string[], { kind,
       );
       return;
     case 'abandon':
-      world.post({ type: 'job-abandoned', jobId: jobs[which % Math.max(1, jobs.length)] ?? '' });
+      world.post({
+        type: 'job-abandoned',
+        jobId: jobs[which % Math.max(1, jobs.length)] ?? '',
+        code: 'client_gone',
+      });
       return;
     case 'wait':
       return world.wait(which * 20);

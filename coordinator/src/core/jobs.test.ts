@@ -142,6 +142,20 @@ describe('a job', () => {
     expect(served).toEqual([0, 1, 0, 1]);
   });
 
+  test('is shared with a newcomer, however good the other has proved to be', () => {
+    const world = new World();
+    const veteran = world.join('ann', { speed: 50 });
+    for (let i = 0; i < 5; i++) veteran.serve(world.submit(), 'a long answer indeed');
+    const newcomer = world.join('bob', { speed: 50 });
+    for (let i = 0; i < 4; i++) {
+      const job = world.submit();
+      const hand = [veteran, newcomer].find((candidate) => candidate.last('job-offer')?.jobId === job);
+      hand?.serve(job, 'abc');
+    }
+    const settled = newcomer.frames().filter((frame) => frame.type === 'job-settled');
+    expect(settled).toHaveLength(2);
+  });
+
   test('prefers the faster class, and demands a speed when told to', () => {
     const world = new World();
     world.join('slow', { speed: 2 });
@@ -160,7 +174,7 @@ describe('a job', () => {
     const job = world.submit({ text: 'hello' });
     hand.accept(job);
     hand.say(job, 'abc');
-    world.post({ type: 'job-abandoned', jobId: job });
+    world.post({ type: 'job-abandoned', jobId: job, code: 'client_gone' });
     expect(hand.last('job-cancel')?.jobId).toBe(job);
     expect(world.heard(job).receipt).toMatchObject({ outcome: 'cancelled', chargedNano: '11' });
     // What was under way when it was cancelled is no breach.
@@ -173,7 +187,7 @@ describe('a job', () => {
   test('is free when the client goes away while it waits', () => {
     const world = new World();
     const job = world.submit();
-    world.post({ type: 'job-abandoned', jobId: job });
+    world.post({ type: 'job-abandoned', jobId: job, code: 'client_gone' });
     expect(world.heard(job)).toMatchObject({ code: 'client_gone', receipt: null });
     world.join('ann');
     expect(world.state.jobs.size).toBe(0);

@@ -3,7 +3,7 @@
  * loses its lease, and the job goes on elsewhere from what was delivered. Nothing is said to the client about the end
  * before the books are written.
  */
-import { failure, type ErrorCode } from '@tussah/protocol/errors';
+import { errorKinds, failure, type ErrorCode } from '@tussah/protocol/errors';
 import type { ContributorFrame } from '@tussah/protocol/contributor-frames';
 import { costOf, priceToWire } from '@tussah/protocol/money';
 import { hashOfIds } from '@tussah/protocol/bytes';
@@ -242,11 +242,11 @@ export function giveUp(turn: Turn, job: Job, code: ErrorCode): void {
   settleOrEnd(turn, job, { kind: 'failed', finishReason: null });
 }
 
-/** Client gone: what was delivered is charged, the contributor stops. */
-export function abandon(turn: Turn, jobId: string): void {
+/** Nobody waits for the rest: what was delivered is charged, the contributor stops. */
+export function abandon(turn: Turn, jobId: string, code: 'client_gone' | 'shutting_down'): void {
   const job = turn.state.jobs.get(jobId);
   if (job === undefined || job.phase === 'checking' || job.phase === 'settling') return;
-  job.failure = 'client_gone';
+  job.failure = code;
   const { lease } = job;
   if (lease === null) {
     poolOf(turn, job).queue.remove(job);
@@ -255,7 +255,7 @@ export function abandon(turn: Turn, jobId: string): void {
     const contributor = turn.state.contributors.get(lease.publicKey);
     endLease(turn, job, 'cancelled', null);
     if (contributor !== undefined) {
-      send(turn, contributor, { type: 'job-cancel', jobId, reason: 'the client went away' });
+      send(turn, contributor, { type: 'job-cancel', jobId, reason: errorKinds[code].message });
       release(turn, contributor, job);
     }
   }

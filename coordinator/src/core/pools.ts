@@ -20,13 +20,17 @@ export const isIdle = (turn: Turn, contributor: Contributor): boolean =>
 export const speedOf = (contributor: Contributor, build: HeldBuild): number =>
   contributor.record.tokensPerSecond ?? build.claimedTokensPerSecond;
 
-/** Share of its jobs that it finished; one imagined success and one failure keep beginners in the middle. */
+/** Nobody reads faster, so a faster contributor is no better; tokens a second. */
+const ENOUGH = 60;
+/** Share of its jobs that it finished, as if it had finished four and failed none before: a newcomer gets its chance. */
 const reliabilityOf = ({ record }: Contributor): number =>
-  (record.jobsDone + 1) / (record.jobsDone + record.jobsFailed + 2);
+  (record.jobsDone + 4) / (record.jobsDone + record.jobsFailed + 4);
 
-/** Classes double in speed, so that near equals share the load. */
+/** Classes double in useful speed, so that near equals share the load. */
 const speedClass = (contributor: Contributor, build: HeldBuild): number =>
-  Math.floor(Math.log2(Math.max(speedOf(contributor, build) * reliabilityOf(contributor), 1 / 1024)));
+  Math.floor(
+    Math.log2(Math.max(Math.min(speedOf(contributor, build), ENOUGH) * reliabilityOf(contributor), 1 / 1024)),
+  );
 
 /** Enters an idle contributor into the pools of all its models; earlier entries become stale. */
 export function offerToPools(turn: Turn, contributor: Contributor): void {

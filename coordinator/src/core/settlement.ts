@@ -2,9 +2,8 @@
 import { feeOf, costOf, priceToWire, type Nano } from '@tussah/protocol/money';
 import { hashOfIds } from '@tussah/protocol/bytes';
 import type { ReceiptBody, Segment, SegmentEnd } from '@tussah/protocol/receipts';
-import type { SettlementDraft } from './events.ts';
 import { ledgerAccounts, netEntries, type Entry, type Transaction } from './ledger.ts';
-import type { Contributor, Job, Lease, Outcome, SegmentDraft, State } from './state.ts';
+import type { Contributor, Job, Lease, Outcome, SegmentDraft, SettlementDraft, State } from './state.ts';
 import type { Codec } from './turn.ts';
 
 /** Closes a lease as a segment; undefined when it neither delivered nor finished. Caught lying, it is charged nothing. */

@@ -2,13 +2,12 @@
 import type { EngineProfile } from '@tussah/protocol/engine-profile';
 import type { ErrorCode } from '@tussah/protocol/errors';
 import type { Nano, Price } from '@tussah/protocol/money';
-import type { SegmentEnd } from '@tussah/protocol/receipts';
+import type { ReceiptBody, SegmentEnd } from '@tussah/protocol/receipts';
 import type { FinishReason, Sampling } from '@tussah/protocol/sampling';
 import type { CoreConfig } from './config.ts';
-import type { SettlementDraft } from './events.ts';
 import { FairQueue } from './fair-queue.ts';
 import { Heap } from './heap.ts';
-import type { Balances } from './ledger.ts';
+import type { Balances, Transaction } from './ledger.ts';
 
 /** What the core needs to know of a model, from the catalogue. */
 export interface ModelInfo {
@@ -133,6 +132,23 @@ export interface JobRequest {
   readonly idempotency: { readonly key: string; readonly requestHash: string } | null;
   /** Drawn by the shell, used if the job comes to a receipt. */
   readonly receiptId: string;
+}
+
+/** A job's end, ready to be signed and written; nothing is said to the client before `settled`. */
+export interface SettlementDraft {
+  readonly jobId: string;
+  readonly receipt: ReceiptBody;
+  readonly transaction: Transaction | null;
+  readonly records: readonly {
+    readonly publicKey: string;
+    readonly wallet: string | null;
+    readonly stats: ContributorStats;
+  }[];
+  readonly idempotency: {
+    readonly accountId: string;
+    readonly key: string;
+    readonly requestHash: string;
+  } | null;
 }
 
 /** How a job ended. */

@@ -34,7 +34,7 @@ function take(turn: Turn, event: TimedEvent): void {
     case 'job-submitted':
       return submit(turn, event.request);
     case 'job-abandoned':
-      return abandon(turn, event.jobId);
+      return abandon(turn, event.jobId, event.code);
     case 'connection-opened':
       return open(turn, event);
     case 'frame-received':

@@ -13,6 +13,7 @@ import { initialState, type ModelInfo } from '../core/state.ts';
 import { Accounts } from './accounts.ts';
 import type { CoordinatorConfig } from './config.ts';
 import { ContributorSockets } from './contributor-sockets.ts';
+import { lockDataFolder } from './data-lock.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { effectHandlers } from './effects.ts';
 import { developmentCredit } from './http/admin.ts';
@@ -52,6 +53,7 @@ export async function startCoordinator(options: {
   const { config, log } = options;
   const now = Date.now;
   mkdirSync(config.dataFolder, { recursive: true, mode: 0o700 });
+  const unlock = lockDataFolder(config.dataFolder);
   const signer = loadSigner(join(config.dataFolder, 'coordinator-key.pem'));
   const store = openSqliteStore(join(config.dataFolder, 'coordinator.sqlite'));
   await fundGuests(store, config.guestFundNano);
@@ -67,7 +69,10 @@ export async function startCoordinator(options: {
   let reportBroken: (error: unknown) => void = () => undefined;
   const broken = new Promise<unknown>((resolve) => (reportBroken = resolve));
   const dispatcher = new Dispatcher(state, tokenizers, now, reportBroken);
-  const streams = new JobStreams((jobId) => dispatcher.post({ type: 'job-abandoned', jobId }), now);
+  const streams = new JobStreams(
+    (jobId) => dispatcher.post({ type: 'job-abandoned', jobId, code: 'client_gone' }),
+    now,
+  );
   const sockets = new ContributorSockets(
     {
       connections: config.contributorsMax,
@@ -108,13 +113,14 @@ export async function startCoordinator(options: {
     // The timer and the database would keep the process alive.
     dispatcher.stop();
     await store.close();
+    unlock();
     throw error;
   }
   return {
     url: urlOf(app, config.host),
     publicKey: signer.publicKey,
     broken,
-    close: () => stop({ app, dispatcher, sockets, streams, store }),
+    close: () => stop({ app, dispatcher, sockets, streams, store }).finally(unlock),
   };
 }
 
@@ -128,7 +134,8 @@ async function stop(parts: {
   const { app, dispatcher, sockets, streams, store } = parts;
   dispatcher.post({ type: 'drain' });
   await jobsEnded(dispatcher, DRAIN_MS);
-  for (const jobId of dispatcher.state.jobs.keys()) dispatcher.post({ type: 'job-abandoned', jobId });
+  for (const jobId of dispatcher.state.jobs.keys())
+    dispatcher.post({ type: 'job-abandoned', jobId, code: 'shutting_down' });
   await jobsEnded(dispatcher, SETTLE_MS);
   sockets.closeAll();
   app.server.closeAllConnections();
