@@ -105,8 +105,8 @@ export class NetworkUnderTest {
     return new OpenAI({ baseURL: `${this.url}/v1`, apiKey: key, maxRetries: 0 });
   }
 
-  /** Ends everything and returns the verdict on the books. */
-  async stop(): Promise<Awaited<ReturnType<typeof verifyBooks>>> {
+  /** Ends everything; throws when the books do not verify. */
+  async stop(): Promise<void> {
     await Promise.all(this.#browsers.map((browser) => browser.close()));
     await Promise.all(this.#contributors.map((host) => host.stop({ finish: false })));
     const exited = new Promise((done) => this.#coordinator.once('exit', done));
@@ -114,6 +114,7 @@ export class NetworkUnderTest {
     await exited;
     const verdict = await verifyBooks(join(this.folder, 'data/coordinator.sqlite'));
     rmSync(this.folder, { recursive: true, force: true });
-    return verdict;
+    const faults = verdict.checks.filter((check) => !check.ok);
+    if (faults.length > 0) throw new Error(`the books do not verify: ${JSON.stringify(faults)}`);
   }
 }

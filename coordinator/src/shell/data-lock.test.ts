@@ -22,10 +22,10 @@ test('a folder of a process that runs is refused; one left by a crash is taken',
   const ended = new Promise((done) => other.once('exit', done));
   other.kill('SIGKILL');
   await ended;
-  lockDataFolder(folder)();
+  expect(() => lockDataFolder(folder)()).not.toThrow();
 });
 
 test('nonsense in the file does not lock anybody out', () => {
   writeFileSync(join(folder, 'coordinator.pid'), 'nonsense');
-  lockDataFolder(folder)();
+  expect(() => lockDataFolder(folder)()).not.toThrow();
 });

@@ -9,11 +9,12 @@ import { WebllmEngine } from './webllm-adapter.ts';
 test('it is WebLLM that answers: the GPU is given work, and no other engine’s files are fetched', async () => {
   const build = await tinyMlc();
   const { codec, prompts } = await tinySubject(build);
-  const submit = GPUQueue.prototype.submit;
+  const { prototype } = GPUQueue;
+  const submit = Object.getOwnPropertyDescriptor(prototype, 'submit') as { value: GPUQueue['submit'] };
   let submits = 0;
-  GPUQueue.prototype.submit = function (...buffers) {
+  prototype.submit = function (...buffers) {
     submits += 1;
-    return submit.apply(this, buffers);
+    return submit.value.apply(this, buffers);
   };
   // From the network, not from what another test left in the cache.
   const files = new ModelFiles({
@@ -35,7 +36,7 @@ test('it is WebLLM that answers: the GPU is given work, and no other engine’s 
     expect(new Set(models)).toEqual(new Set(build.files.map(({ url }) => new URL(url).pathname)));
     expect(fetched.filter((path) => /gguf|wllama/.test(path))).toEqual([]);
   } finally {
-    GPUQueue.prototype.submit = submit;
+    Object.defineProperty(prototype, 'submit', submit);
     await engine.unload();
   }
 });
