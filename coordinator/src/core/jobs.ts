@@ -3,44 +3,18 @@
  * loses its lease, and the job goes on elsewhere from what was delivered. Nothing is said to the client about the end
  * before the books are written.
  */
-import { errorKinds, failure, type ErrorCode } from '@tussah/protocol/errors';
-import type { ContributorFrame } from '@tussah/protocol/contributor-frames';
+import { errorKinds, type ErrorCode } from '@tussah/protocol/errors';
 import { costOf, priceToWire } from '@tussah/protocol/money';
-import { hashOfIds } from '@tussah/protocol/bytes';
-import type { Receipt, SegmentEnd } from '@tussah/protocol/receipts';
-import { countGuest } from './guests.ts';
-import { apply } from './ledger.ts';
+import type { SegmentEnd } from '@tussah/protocol/receipts';
+import { settleOrEnd } from './job-endings.ts';
+import { enter, poolOf, send } from './job-phases.ts';
 import { offerToPools, isIdle, takeContributor, takeJob, tooExpensive } from './pools.ts';
-import { segmentOf, settlementOf } from './settlement.ts';
-import type { Contributor, HeldBuild, Job, JobPhase, Lease, Outcome, Pool } from './state.ts';
+import { segmentOf } from './settlement.ts';
+import type { Contributor, HeldBuild, Job, Pool } from './state.ts';
 import { lookAgain, note, type Turn } from './turn.ts';
-
-/** Which phase may follow which. Anything else is a bug of ours. */
-export const jobTransitions: Readonly<Record<JobPhase, readonly JobPhase[]>> = {
-  queued: ['offered', 'settling', 'ended'],
-  offered: ['running', 'queued', 'settling', 'ended'],
-  running: ['checking', 'queued', 'settling', 'ended'],
-  checking: ['settling', 'queued'],
-  settling: ['ended'],
-  ended: [],
-};
-
-function enter(job: Job, phase: JobPhase): void {
-  if (!jobTransitions[job.phase].includes(phase))
-    throw new Error(`job ${job.request.id} can't go from ${job.phase} to ${phase}`);
-  job.phase = phase;
-}
 
 /** Jobs that ended lately, remembered for each contributor: frames about them may still be under way. */
 const ENDED_REMEMBERED = 8;
-
-type Frame<Type extends ContributorFrame['type']> = Extract<ContributorFrame, { type: Type }>;
-
-const poolOf = (turn: Turn, job: Job): Pool => {
-  const pool = turn.state.pools.get(job.request.model);
-  if (pool === undefined) throw new Error(`no pool for ${job.request.model}`);
-  return pool;
-};
 
 /** Finds a contributor for a job that was just admitted or cut; queues it where there is none. */
 export function place(turn: Turn, job: Job): void {
@@ -120,15 +94,6 @@ function lease(turn: Turn, job: Job, contributor: Contributor, build: HeldBuild)
 }
 
 const textSoFar = (job: Job): string => job.text.join('');
-
-function send(
-  turn: Turn,
-  contributor: Contributor,
-  frame: Extract<Turn['effects'][number], { type: 'send' }>['frame'],
-): void {
-  if (contributor.connectionId !== null)
-    turn.effects.push({ type: 'send', connectionId: contributor.connectionId, frame });
-}
 
 /** When a job must have moved, in the phase it is in. */
 export function deadlineOf(turn: Turn, job: Job): number {
@@ -213,7 +178,7 @@ function blameContributor(turn: Turn, contributor: Contributor): void {
 }
 
 /** Turns the lease into a segment and clears it. */
-function endLease(turn: Turn, job: Job, end: SegmentEnd, signature: string | null): void {
+export function endLease(turn: Turn, job: Job, end: SegmentEnd, signature: string | null): void {
   const { lease } = job;
   if (lease === null) return;
   const codec = turn.codecs.codecOf(job.request.model);
@@ -226,7 +191,7 @@ function endLease(turn: Turn, job: Job, end: SegmentEnd, signature: string | nul
 }
 
 /** The contributor is done with this job and may have another. */
-function release(turn: Turn, contributor: Contributor, job: Job): void {
+export function release(turn: Turn, contributor: Contributor, job: Job): void {
   if (contributor.jobId !== job.request.id) return;
   contributor.jobId = null;
   contributor.endedJobs.push(job.request.id);
@@ -260,259 +225,6 @@ export function abandon(turn: Turn, jobId: string, code: 'client_gone' | 'shutti
     }
   }
   settleOrEnd(turn, job, { kind: 'cancelled', finishReason: null });
-}
-
-/** Writes the books if anything was delivered; ends the job at once if not. A failed answer that was never sent is free. */
-function settleOrEnd(turn: Turn, job: Job, outcome: Outcome): void {
-  const nothingSent = outcome.kind === 'failed' && !job.request.stream;
-  if (job.segments.length === 0 || nothingSent) {
-    end(turn, job, outcome, null);
-    return;
-  }
-  enter(job, 'settling');
-  job.outcome = outcome;
-  job.draft = settlementOf(turn.state, job, outcome, turn.atMs);
-  turn.effects.push({ type: 'settle', draft: job.draft });
-}
-
-/** The receipt is signed and durable: money moves, and the client may know. */
-export function onSettled(turn: Turn, jobId: string, receipt: Receipt): void {
-  const job = turn.state.jobs.get(jobId);
-  if (job === undefined || job.outcome === null || job.draft === null) return;
-  if (job.draft.transaction !== null) apply(turn.state.balances, job.draft.transaction);
-  if (job.request.guest) {
-    const parts = receipt.segments.map((segment, i) => ({
-      publicKey: segment.contributor,
-      wallet: job.segments[i]?.wallet ?? null,
-      chargedNano: BigInt(segment.chargedNano),
-    }));
-    countGuest(turn.state, turn.atMs, job.request.flow, parts);
-  }
-  for (const segment of receipt.segments) {
-    const contributor = turn.state.contributors.get(segment.contributor);
-    if (contributor === undefined) continue;
-    contributor.earnedNano += BigInt(segment.payNano);
-    send(turn, contributor, {
-      type: 'job-settled',
-      jobId,
-      receiptId: receipt.id,
-      tokens: segment.billedTokens,
-      payNano: segment.payNano,
-      earnedNano: contributor.earnedNano.toString(),
-    });
-  }
-  end(turn, job, job.outcome, receipt);
-}
-
-export function onSettlementFailed(turn: Turn, jobId: string): void {
-  const job = turn.state.jobs.get(jobId);
-  if (job === undefined || job.outcome === null) return;
-  job.failure = 'store_failed';
-  end(turn, job, { kind: 'failed', finishReason: null }, null);
-}
-
-/** Releases what the job held and tells the client how it ended. */
-function end(turn: Turn, job: Job, outcome: Outcome, receipt: Receipt | null): void {
-  const { state } = turn;
-  const { request } = job;
-  enter(job, 'ended');
-  state.jobs.delete(request.id);
-  releaseReservation(turn, job);
-  if (outcome.kind === 'complete' && receipt !== null && outcome.finishReason !== null) {
-    state.answered += 1;
-    state.completionTokens += receipt.usage.completionTokens;
-    turn.effects.push({
-      type: 'complete',
-      jobId: request.id,
-      answer: { finishReason: outcome.finishReason, usage: receipt.usage, receipt },
-    });
-  } else {
-    const code = job.failure ?? 'internal';
-    turn.effects.push({ type: 'fail', jobId: request.id, failure: failure(code), receipt });
-  }
-  note(turn, {
-    kind: 'job-ended',
-    jobId: request.id,
-    model: request.model,
-    outcome: outcome.kind,
-    tokens: receipt?.usage.completionTokens ?? 0,
-    chargedNano: BigInt(receipt?.chargedNano ?? '0'),
-    ttftMs: job.ttftMs,
-    totalMs: turn.atMs - job.submittedAtMs,
-  });
-}
-
-function releaseReservation(turn: Turn, job: Job): void {
-  const { reserved, flows } = turn.state;
-  const { payer, flow: flowName } = job.request;
-  const held = (reserved.get(payer) ?? 0n) - job.reservedNano;
-  if (held === 0n) reserved.delete(payer);
-  else reserved.set(payer, held);
-  const flow = flows.get(flowName);
-  if (flow === undefined) return;
-  flow.active -= 1;
-  flow.reservedNano -= job.reservedNano;
-  if (flow.active === 0) flows.delete(flowName);
-}
-
-// Frames about a job. Each returns a sentence when the frame is a breach of the protocol.
-
-type Breach = string | undefined;
-
-/** The job a frame is about, if the sender holds its lease; `ended` when it lately did. */
-function leased(
-  turn: Turn,
-  contributor: Contributor,
-  jobId: string,
-): { job: Job; lease: Lease } | 'ended' | undefined {
-  const job = turn.state.jobs.get(jobId);
-  if (contributor.jobId === jobId && job?.lease?.publicKey === contributor.publicKey)
-    return { job, lease: job.lease };
-  return contributor.endedJobs.includes(jobId) ? 'ended' : undefined;
-}
-
-const notYours = 'a frame about a job that this contributor does not hold';
-
-export function onAccept(turn: Turn, contributor: Contributor, frame: Frame<'job-accept'>): Breach {
-  const held = leased(turn, contributor, frame.jobId);
-  if (held === 'ended') return undefined;
-  if (held === undefined) return notYours;
-  const { job, lease } = held;
-  if (job.phase !== 'offered') return 'accepted twice';
-  enter(job, 'running');
-  lease.acceptedAtMs = turn.atMs;
-  lease.lastFrameMs = turn.atMs;
-  note(turn, { kind: 'job-started', jobId: frame.jobId, model: job.request.model });
-  schedule(turn, job);
-  return undefined;
-}
-
-export function onDecline(turn: Turn, contributor: Contributor, frame: Frame<'job-decline'>): Breach {
-  const held = leased(turn, contributor, frame.jobId);
-  if (held === 'ended') return undefined;
-  if (held === undefined) return notYours;
-  if (held.job.phase !== 'offered') return 'declined after accepting';
-  loseLease(turn, held.job, 'failed', frame.reason, false);
-  return undefined;
-}
-
-export function onDelta(turn: Turn, contributor: Contributor, frame: Frame<'text-delta'>): Breach {
-  const held = leased(turn, contributor, frame.jobId);
-  if (held === 'ended') return undefined;
-  if (held === undefined) return notYours;
-  const { job, lease } = held;
-  const fault = deltaFault(turn, job, frame);
-  if (fault !== undefined) {
-    loseLease(turn, job, 'refused', fault);
-    return fault;
-  }
-  if (lease.ids.length === 0) lease.firstTokenMs = turn.atMs;
-  if (job.ids.length === 0) job.ttftMs = turn.atMs - job.submittedAtMs;
-  lease.lastFrameMs = turn.atMs;
-  for (const id of frame.ids) {
-    lease.ids.push(id);
-    job.ids.push(id);
-  }
-  lease.text += frame.text;
-  job.text.push(frame.text);
-  turn.effects.push({ type: 'deliver', jobId: frame.jobId, text: frame.text, logprobs: frame.logprobs });
-  return undefined;
-}
-
-function deltaFault(turn: Turn, job: Job, frame: Frame<'text-delta'>): Breach {
-  if (job.phase !== 'running') return 'text before the job was accepted or after it was done';
-  if (frame.position !== job.ids.length)
-    return `text at position ${frame.position}, expected ${job.ids.length}`;
-  if (job.ids.length + frame.ids.length > job.maxTokens) return 'more tokens than asked for';
-  if (
-    job.request.topLogprobs === null
-      ? frame.logprobs !== undefined
-      : (frame.logprobs?.length ?? 0) > frame.ids.length
-  )
-    return 'log probabilities that were not asked for';
-  const text = turn.codecs.codecOf(job.request.model)?.textOf(frame.ids);
-  return text === frame.text ? undefined : 'token ids that do not decode to the text';
-}
-
-export function onDone(turn: Turn, contributor: Contributor, frame: Frame<'job-done'>): Breach {
-  const held = leased(turn, contributor, frame.jobId);
-  if (held === 'ended') return undefined;
-  if (held === undefined) return notYours;
-  const { job, lease } = held;
-  if (job.phase !== 'running') return 'done before the job was accepted';
-  const idsHash = hashOfIds(lease.ids);
-  if (frame.tokens !== lease.ids.length || frame.idsHash !== idsHash) {
-    loseLease(turn, job, 'refused', 'a signed count or hash that differs from what was delivered');
-    return 'a signed count or hash that differs from what was delivered';
-  }
-  enter(job, 'checking');
-  job.done = { finishReason: frame.finishReason, signature: frame.signature };
-  turn.effects.push({
-    type: 'check-segment',
-    jobId: frame.jobId,
-    publicKey: contributor.publicKey,
-    signature: frame.signature,
-    facts: {
-      jobId: frame.jobId,
-      contributor: contributor.publicKey,
-      model: job.request.model,
-      build: lease.build,
-      seedRoot: job.request.seedRoot,
-      promptHash: job.request.promptHash,
-      firstPosition: lease.firstPosition,
-      tokens: lease.ids.length,
-      idsHash,
-      end: frame.finishReason,
-    },
-  });
-  return undefined;
-}
-
-export function onFailed(turn: Turn, contributor: Contributor, frame: Frame<'job-failed'>): Breach {
-  const held = leased(turn, contributor, frame.jobId);
-  if (held === 'ended') return undefined;
-  if (held === undefined) return notYours;
-  if (held.job.phase === 'checking') return 'failed after it was done';
-  loseLease(turn, held.job, 'failed', frame.code);
-  return undefined;
-}
-
-/** The signature under a finished segment was checked. Returns whether the contributor may stay. */
-export function onSegmentChecked(turn: Turn, jobId: string, publicKey: string, valid: boolean): boolean {
-  const job = turn.state.jobs.get(jobId);
-  if (
-    job === undefined ||
-    job.phase !== 'checking' ||
-    job.lease?.publicKey !== publicKey ||
-    job.done === null
-  )
-    return true;
-  if (!valid) {
-    loseLease(turn, job, 'refused', 'a bad signature');
-    return false;
-  }
-  const { lease, done } = job;
-  const contributor = turn.state.contributors.get(publicKey);
-  if (contributor !== undefined) rememberSuccess(turn, contributor, lease);
-  endLease(turn, job, done.finishReason, done.signature);
-  settleOrEnd(turn, job, { kind: 'complete', finishReason: done.finishReason });
-  if (contributor !== undefined) release(turn, contributor, job);
-  return true;
-}
-
-/** Smooths speed and time to the first token over jobs: a fifth of the new value each time. */
-function rememberSuccess(turn: Turn, contributor: Contributor, lease: Lease): void {
-  const { record } = contributor;
-  const smooth = (old: number | null, now: number) => (old === null ? now : old + (now - old) / 5);
-  contributor.failuresInRow = 0;
-  record.jobsDone += 1;
-  record.tokens += lease.ids.length;
-  if (lease.ids.length === 0) return;
-  contributor.ttftMs = smooth(contributor.ttftMs, lease.firstTokenMs - lease.acceptedAtMs);
-  const seconds = (lease.lastFrameMs - lease.firstTokenMs) / 1000;
-  // Shorter answers say nothing about speed.
-  if (lease.ids.length >= 8 && seconds > 0)
-    record.tokensPerSecond = smooth(record.tokensPerSecond, (lease.ids.length - 1) / seconds);
 }
 
 /** What a request may cost at most, by the model's list price. */

@@ -4,7 +4,9 @@
  */
 import type { Effect, Refusal, TimedEvent } from './events.ts';
 import { submit } from './admission.ts';
-import { abandon, onDeadline, onSegmentChecked, onSettled, onSettlementFailed } from './jobs.ts';
+import { onSettled, onSettlementFailed } from './job-endings.ts';
+import { onSegmentChecked } from './job-frames.ts';
+import { abandon, onDeadline } from './jobs.ts';
 import { apply } from './ledger.ts';
 import {
   close,
