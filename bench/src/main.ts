@@ -7,12 +7,14 @@ import { keep, table, type Bench } from './harness.ts';
 const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   relay: async () => (await import('./relay/relay.ts')).relay,
   e2e: async () => (await import('./e2e/e2e.ts')).e2e,
+  engines: async () => (await import('./engines/engines.ts')).engines,
 };
 
 const help = `Usage: npm run bench -- NAME [--json]
 
-  relay   CPU a token of the coordinator, against a bare relay and the work it adds
-  e2e     a whole chat through the network, against the same engine called directly
+  relay    CPU a token of the coordinator, against a bare relay and the work it adds
+  e2e      a whole chat through the network, against the same engine called directly
+  engines  each engine alone: first and later loads, reading a prompt, making an answer
 
 Results are kept in bench/results/. With --json the last line is one JSON object.
 Exit code 0: every target met; 1: one missed; 2: bad usage.`;

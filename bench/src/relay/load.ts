@@ -134,11 +134,10 @@ export async function realContributor(url: string): Promise<WebSocket> {
   return socket;
 }
 
-const agent = new Agent({ keepAlive: true, maxSockets: 64 });
 const bodyText = JSON.stringify(requestBody);
 
-/** One chat read to its end; resolves with the number of content chunks. */
-export function ask(url: string, key: string | undefined): Promise<number> {
+/** One chat read to its end; resolves with its text. */
+function ask(agent: Agent, url: string, key: string | undefined): Promise<string> {
   return new Promise((done, failed) => {
     const headers = {
       'content-type': 'application/json',
@@ -155,7 +154,7 @@ export function ask(url: string, key: string | undefined): Promise<number> {
         response.on('error', failed);
         response.on('end', () => {
           if (!text.endsWith('data: [DONE]\n\n')) failed(new Error(`no whole answer: ${text.slice(-300)}`));
-          else done(text.split('"content":"').length - 1);
+          else done(textOf(text));
         });
       },
     );
@@ -164,6 +163,12 @@ export function ask(url: string, key: string | undefined): Promise<number> {
   });
 }
 
+const wholeText = answer.map(({ text }) => text).join('');
+
+/** The content of all chunks; a cheap reading, for the load must not cost more than what it measures. */
+const textOf = (events: string): string =>
+  [...events.matchAll(/"content":"([^"]*)"/g)].map((match) => match[1]).join('');
+
 /** Asks `jobs` times, `clients` at once. */
 export async function askMany(
   url: string,
@@ -171,14 +176,17 @@ export async function askMany(
   jobs: number,
   clients: number,
 ): Promise<void> {
+  // Connections of this round alone: a server closes those that have been idle for some seconds.
+  const agent = new Agent({ keepAlive: true });
   let left = jobs;
   const client = async () => {
     while (left-- > 0) {
-      const chunks = await ask(url, key);
-      if (chunks < ANSWER_TOKENS) throw new Error(`${chunks} chunks of ${ANSWER_TOKENS}`);
+      const text = await ask(agent, url, key);
+      if (text !== wholeText) throw new Error(`not the answer that was sent: ${text}`);
     }
   };
   await Promise.all(Array.from({ length: clients }, client));
+  agent.destroy();
 }
 
 export const tokensPerJob = ANSWER_TOKENS;

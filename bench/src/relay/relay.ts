@@ -9,8 +9,8 @@ import { askMany, bareContributor, realContributor, tokensPerJob } from './load.
 import { checking, ledgerWrite, signing, validating } from './parts.ts';
 
 /** Enough at once to keep the server busy: what it costs matters when it is. */
-const CLIENTS = 160;
-const JOBS = 960;
+const CLIENTS = 64;
+const JOBS = 768;
 const ROUNDS = 7;
 /** The coordinator's work beside the relay may cost this times the parts measured alone. */
 const ALLOWANCE = 1.3;

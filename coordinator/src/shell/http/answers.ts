@@ -93,15 +93,22 @@ export function answerStreaming(
   return new Promise((resolve) => {
     const chunks = chunkWriter(head);
     const out = reply.raw;
-    // What comes in one turn of the event loop leaves in one write: a system call costs more than relaying a delta.
-    let pending = '';
-    const flush = () => {
-      if (pending !== '' && !out.destroyed) out.write(pending);
-      pending = '';
+    // What comes in one turn of the event loop leaves as one chunk: a system call costs more than relaying a delta.
+    let opening = '';
+    let text = '';
+    let logprobs: Logprob[] = [];
+    const take = (): string => {
+      const delta =
+        text === '' ? '' : chunks.delta({ text, logprobs: logprobs.length === 0 ? undefined : logprobs });
+      const taken = opening + delta;
+      opening = '';
+      text = '';
+      logprobs = [];
+      return taken;
     };
-    const write = (text: string) => {
-      if (pending === '') setImmediate(flush);
-      pending += text;
+    const flush = () => {
+      const chunk = take();
+      if (chunk !== '' && !out.destroyed) out.write(chunk);
     };
     let begun = false;
     const begin = () => {
@@ -115,14 +122,16 @@ export function answerStreaming(
         'x-tussah-job-id': head.jobId,
         'x-request-id': request.id,
       });
-      write(chunks.first());
+      opening = chunks.first();
     };
     const onDelta = (delta: Delta) => {
       // Before the write: a repeated answer comes as one piece of any size. After a destroy nothing may be written.
       if (out.writableLength > UNREAD_BYTES_MAX) out.destroy();
       if (out.destroyed) return;
       begin();
-      write(chunks.delta(delta));
+      if (text === '') setImmediate(flush);
+      text += delta.text;
+      if (delta.logprobs !== undefined) logprobs.push(...delta.logprobs);
     };
     const onEnd = (ending: Ending) => {
       if (out.destroyed) {
@@ -139,8 +148,7 @@ export function answerStreaming(
         ending.kind === 'complete'
           ? chunks.last(ending.answer)
           : chunks.error(ending.failure, ending.receipt);
-      out.end(pending + last);
-      pending = '';
+      out.end(take() + last);
       resolve(reply);
     };
     const stop = streams.listen(stream, { delta: onDelta, end: onEnd });

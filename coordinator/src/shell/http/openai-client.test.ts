@@ -59,9 +59,10 @@ describe('answers', () => {
     expect(await network.get(`/v1/receipts/${tussah.receipt.id}`)).toEqual(tussah.receipt);
   });
 
-  it('stream, one chunk for each delta, and end with the finish reason', async () => {
+  it('stream as the text comes, and end with the finish reason', async () => {
     const { network, openai } = await withClient();
-    await network.contribute(says(`Привет 🧵! ${ANSWER}`));
+    const slowly = piecesOf(`Привет 🧵! ${ANSWER}`).map((piece) => ({ ...piece, delayMs: 3 }));
+    await network.contribute(() => slowly);
     const stream = await openai.chat.completions.create({ model: MODEL, messages, stream: true });
     const texts: string[] = [];
     const reasons: unknown[] = [];
@@ -71,7 +72,8 @@ describe('answers', () => {
       reasons.push(chunk.choices[0]?.finish_reason);
     }
     expect(texts.join('')).toBe(`Привет 🧵! ${ANSWER}`);
-    expect(texts.length).toBeGreaterThan(10);
+    // What comes at the same time leaves together; these came one by one.
+    expect(texts.length).toBeGreaterThan(5);
     expect(reasons.at(-1)).toBe('stop');
     expect(reasons.slice(0, -1).every((reason) => reason === null)).toBe(true);
   });
