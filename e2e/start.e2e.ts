@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { verifyReceipt } from '@tussah/protocol/receipts';
-import { engines, root } from './network-under-test.ts';
+import { root } from './network-under-test.ts';
 
 function npmStart(
   args: readonly string[],
@@ -25,9 +25,14 @@ function npmStart(
   );
 }
 
-test.each(engines)(
-  'answers once through %s and accounts for it',
-  async (engine) => {
+test.each([
+  // The first may find no profile of the browser: models and pipelines are then made anew.
+  ['webllm', 60_000],
+  ['webllm', 25_000],
+  ['wllama', 20_000],
+] as const)(
+  'answers once through %s and accounts for it, within %i ms',
+  async (engine, withinMs) => {
     const { code, lastLine, errors, ms } = await npmStart([
       '--once',
       'What is 12 + 7?',
@@ -49,8 +54,7 @@ test.each(engines)(
       build: expect.stringContaining(engine),
     });
     expect(await verifyReceipt(said['receipt'])).toMatchObject({ valid: true });
-    // The promise is 20 s on a quiet machine; this one may be busy.
-    expect(ms).toBeLessThan(45_000);
+    expect(ms).toBeLessThan(withinMs);
   },
   90_000,
 );
