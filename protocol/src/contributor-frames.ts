@@ -210,12 +210,13 @@ export const StatusSchema = v.strictObject({
 
 export const PongSchema = v.strictObject({ type: v.literal('pong'), n: count });
 
+/** The commonest first: they are tried in this order. */
 export const ContributorFrameSchema = v.variant('type', [
+  TextDeltaSchema,
   HelloSchema,
   ModelReadySchema,
   JobAcceptSchema,
   JobDeclineSchema,
-  TextDeltaSchema,
   JobDoneSchema,
   JobFailedSchema,
   StatusSchema,

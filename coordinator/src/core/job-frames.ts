@@ -96,6 +96,7 @@ export function onDone(turn: Turn, contributor: Contributor, frame: Frame<'job-d
     loseLease(turn, job, 'refused', 'a signed count or hash that differs from what was delivered');
     return 'a signed count or hash that differs from what was delivered';
   }
+  lease.idsHash = idsHash;
   enter(job, 'checking');
   job.done = { finishReason: frame.finishReason, signature: frame.signature };
   turn.effects.push({

@@ -69,6 +69,7 @@ function lease(turn: Turn, job: Job, contributor: Contributor, build: HeldBuild)
     firstPosition: job.ids.length,
     ids: [],
     text: '',
+    idsHash: null,
   };
   job.tried.add(contributor.publicKey);
   job.attempts += 1;

@@ -25,7 +25,7 @@ export function segmentOf(
     tokens: lease.ids.length,
     // Billed is the lower of the contributor's ids and our own encoding of the text.
     billedTokens: end === 'refused' ? 0 : Math.min(lease.ids.length, codec.count(lease.text)),
-    idsHash: hashOfIds(lease.ids),
+    idsHash: lease.idsHash ?? hashOfIds(lease.ids),
     end,
     signature,
   };

@@ -89,6 +89,8 @@ export interface Lease {
   readonly firstPosition: number;
   readonly ids: number[];
   text: string;
+  /** Set once the contributor has named it and it was found to be true. */
+  idsHash: string | null;
 }
 
 /** A finished turn that delivered something. */

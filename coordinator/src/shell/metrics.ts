@@ -21,7 +21,8 @@ export class Metrics {
     store: { readonly counts: { readonly writes: number; readonly groups: number } };
   }) {
     const registers = [this.registry];
-    collectDefaultMetrics({ register: this.registry });
+    // The loop's delay is looked at ten times a second; more often would be most of what an idle coordinator does.
+    collectDefaultMetrics({ register: this.registry, eventLoopMonitoringPrecision: 100 });
     this.#jobs = new Counter({
       name: 'tussah_jobs_total',
       help: 'Jobs that ended.',

@@ -114,12 +114,36 @@ function tokenizerFiles(model: Model): readonly ModelFile[] {
 }
 
 export function codecOf(tokenizer: ChatTokenizer): Codec {
+  const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+  const strict = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true });
   const known = (id: number) =>
     id < tokenizer.size && !tokenizer.specialIds.has(id) && tokenizer.bytesOf(id).length > 0;
-  const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+  // Most tokens are whole text by themselves, and what they say together is then that in a row. Null for the others.
+  const wholeTexts = new Map<number, string | null>();
+  const wholeText = (id: number): string | null => {
+    let text = wholeTexts.get(id);
+    if (text === undefined) {
+      try {
+        text = known(id) ? strict.decode(tokenizer.bytesOf(id)) : null;
+      } catch {
+        text = null;
+      }
+      // Ids come from contributors: only those of the vocabulary are remembered.
+      if (id < tokenizer.size) wholeTexts.set(id, text);
+    }
+    return text;
+  };
   return {
-    textOf: (ids) =>
-      ids.every(known) ? decoder.decode(tokenizer.decodeBytes(ids, { start: false })) : undefined,
+    textOf: (ids) => {
+      let text = '';
+      for (const id of ids) {
+        const piece = wholeText(id);
+        if (piece === null)
+          return ids.every(known) ? decoder.decode(tokenizer.decodeBytes(ids, { start: false })) : undefined;
+        text += piece;
+      }
+      return text;
+    },
     count: (text) => (text === '' ? 0 : tokenizer.count(text)),
   };
 }
