@@ -19,6 +19,6 @@ export function answerReport(answered: Answered): string {
 export const stayingReport = (url: string): string =>
   [
     `Site                ${url}`,
-    `OpenAI base URL     ${url}/v1   (any API key, or none, asks as a guest)`,
+    `OpenAI base URL     ${url}/v1   (without a key, or with the key guest, you ask as a guest)`,
     'Stop                Ctrl-C',
   ].join('\n');
