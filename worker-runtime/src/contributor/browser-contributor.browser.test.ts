@@ -5,7 +5,7 @@ import { segmentStatement } from '@tussah/protocol/receipts';
 import { domains, verifySignature } from '@tussah/protocol/signatures';
 import { afterAll, expect, test } from 'vitest';
 import { chat, tinyCodec } from '../engine/tiny-subject.ts';
-import { WllamaEngine } from '../engine/wllama-adapter.ts';
+import { InferenceClient } from '../engine/inference-client.ts';
 import { browserContributor } from './browser-contributor.ts';
 import { memoryIdentities } from './identity.ts';
 import type { SocketHandlers } from './ports.ts';
@@ -20,7 +20,7 @@ const came = <Type extends ContributorFrame['type']>(type: Type) =>
 const contributor = browserContributor(
   { coordinatorUrl: location.origin, model: 'tussah-tiny', engine: 'wllama', wallet: null, ask: null },
   {
-    engineFor: () => new WllamaEngine(),
+    engineFor: () => new InferenceClient({ engine: 'wllama' }),
     agent: 'test/1',
     identities: memoryIdentities(),
     openSocket: (_, handlers) => {

@@ -7,7 +7,7 @@ import { openWebSocket } from './browser-ports.ts';
 import { Contributor } from './contributor.ts';
 import { memoryIdentities, memoryLeadership } from './identity.ts';
 import type { ContributorPorts } from './ports.ts';
-import { choice, fastClock, runAnswer, ScriptedCoordinator, ScriptedEngine } from './scripted.ts';
+import { choice, fastClock, ScriptedCoordinator, ScriptedEngine } from './scripted.ts';
 import { frames, jobId, offer } from './session-fixtures.ts';
 import type { ContributorPhase, ContributorSettings } from './snapshot.ts';
 
@@ -53,8 +53,6 @@ function make(
       engines.push(engine);
       return engine;
     },
-    warmUpPrompt: () => Promise.resolve({ text: 'hi', ids: [1] }),
-    runAnswer,
     identities: memoryIdentities(),
     leadership: memoryLeadership(),
     clock: fastClock(5),

@@ -40,7 +40,7 @@ export class Contributor {
     this.#settings = settings;
     this.#ports = ports;
     this.#feed = new SnapshotFeed(present(settings, this.#view, this.#state), ports.clock);
-    this.#jobs = new JobRunner(ports.runAnswer, (event) => this.#dispatch(event));
+    this.#jobs = new JobRunner((event) => this.#dispatch(event));
   }
 
   get snapshot(): ContributorSnapshot {

@@ -3,7 +3,8 @@
  * lost again before it has answered a job is given up.
  */
 import { fail, type Failure, ok, type Result } from '@tussah/protocol/errors';
-import { EngineError, type EnginePort, type LoadProgress } from '../engine/port.ts';
+import type { AnswerPort } from '../engine/answer-port.ts';
+import { EngineError, type LoadProgress } from '../engine/port.ts';
 import { type BackOff, backOffMs } from './back-off.ts';
 import { measureSpeed } from './measure-speed.ts';
 import type { BuildChoice, ContributorPorts } from './ports.ts';
@@ -15,7 +16,7 @@ const LOSSES_MAX = 1;
 const UNLOAD_MAX_MS = 5_000;
 
 export interface LoadedEngine {
-  readonly port: EnginePort;
+  readonly port: AnswerPort;
   readonly tokensPerSecond: number;
 }
 
@@ -28,14 +29,14 @@ export interface KeeperHandlers {
   readonly onGivenUp: (failure: Failure) => void;
 }
 
-type KeeperPorts = Pick<ContributorPorts, 'engineFor' | 'warmUpPrompt' | 'clock'>;
+type KeeperPorts = Pick<ContributorPorts, 'engineFor' | 'clock'>;
 
 export class EngineKeeper {
   readonly #choice: BuildChoice;
   readonly #ports: KeeperPorts;
   readonly #handlers: KeeperHandlers;
   readonly #ending = new AbortController();
-  #port: EnginePort | undefined;
+  #port: AnswerPort | undefined;
   #opening: Promise<unknown> = Promise.resolve();
   #losses = 0;
 
@@ -46,7 +47,7 @@ export class EngineKeeper {
   }
 
   /** Undefined while there is none. */
-  get port(): EnginePort | undefined {
+  get port(): AnswerPort | undefined {
     return this.#port;
   }
 
@@ -87,7 +88,7 @@ export class EngineKeeper {
     if (port !== undefined) await this.#unload(port);
   }
 
-  async #reload(old: EnginePort, reason: string): Promise<void> {
+  async #reload(old: AnswerPort, reason: string): Promise<void> {
     await this.#unload(old);
     if (++this.#losses > LOSSES_MAX) return this.#handlers.onGivenUp(lostAgain(reason));
     if (!(await this.#pause(reloadBackOff, 0))) return;
@@ -99,13 +100,12 @@ export class EngineKeeper {
 
   async #load(): Promise<Result<LoadedEngine>> {
     const { signal } = this.#ending;
-    let port: EnginePort | undefined;
+    let port: AnswerPort | undefined;
     try {
       port = await this.#ports.engineFor(this.#choice);
       await port.load(this.#choice.build, this.#handlers.onProgress, signal);
       this.#handlers.onMeasuring();
-      const prompt = await this.#ports.warmUpPrompt(this.#choice, signal);
-      const tokensPerSecond = await measureSpeed(port, prompt, this.#ports.clock, signal);
+      const tokensPerSecond = await measureSpeed(port, this.#ports.clock, signal);
       signal.throwIfAborted();
       this.#watch(port);
       this.#port = port;
@@ -116,17 +116,17 @@ export class EngineKeeper {
     }
   }
 
-  #watch(port: EnginePort): void {
+  #watch(port: AnswerPort): void {
     void this.#onLost(port);
   }
 
-  async #onLost(port: EnginePort): Promise<void> {
+  async #onLost(port: AnswerPort): Promise<void> {
     const { reason } = await port.lost;
     if (this.#port === port) this.replace(reason);
   }
 
   /** Waits a bounded time: a lost engine may never answer, and whatever it held went with it. */
-  async #unload(port: EnginePort): Promise<void> {
+  async #unload(port: AnswerPort): Promise<void> {
     const { clock } = this.#ports;
     let cancel = () => {};
     const bound = new Promise<void>((resolve) => {

@@ -1,7 +1,6 @@
 /** Runs the answers that the session machine starts, one after the other, and tells it what came of each. */
 import type { JobOffer } from '@tussah/protocol/contributor-frames';
 import { EngineKeeper, failureOf } from './engine-keeper.ts';
-import type { RunAnswer } from './ports.ts';
 import type { AnswerEnd, SessionEvent } from './session-state.ts';
 
 /** Engine errors after which only a new engine helps, and how many others in a row mean the same. */
@@ -20,13 +19,11 @@ interface Run {
 }
 
 export class JobRunner {
-  readonly #runAnswer: RunAnswer;
   readonly #tell: (event: SessionEvent) => void;
   #run: Run | undefined;
   #failedInARow = 0;
 
-  constructor(runAnswer: RunAnswer, tell: (event: SessionEvent) => void) {
-    this.#runAnswer = runAnswer;
+  constructor(tell: (event: SessionEvent) => void) {
     this.#tell = tell;
   }
 
@@ -37,14 +34,15 @@ export class JobRunner {
 
   /** Answers on the keeper's engine; one `answer-finished` or `answer-failed` follows, unless the run is dropped. */
   async start(offer: JobOffer, keeper: EngineKeeper | undefined): Promise<void> {
-    const { jobId } = offer;
+    const { jobId, prompt, prefix, sampling, maxTokens, stop, seedRoot, topLogprobs } = offer;
+    const job = { prompt, prefix, sampling, maxTokens, stop, seedRoot, topLogprobs };
     const run: Run = { offer, aborting: new AbortController() };
     this.#run = run;
     const port = keeper?.port;
     try {
       if (port === undefined) throw new Error('no engine');
       let end: AnswerEnd | undefined;
-      for await (const event of this.#runAnswer(port, offer, run.aborting.signal)) {
+      for await (const event of port.answer(job, run.aborting.signal)) {
         if (this.#run !== run) return;
         if (event.type === 'end') {
           end = event;

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { EngineError, type EngineEvent, type EnginePort } from '../engine/port.ts';
+import type { AnswerPort } from '../engine/answer-port.ts';
+import { EngineError, type EngineEvent } from '../engine/port.ts';
 import { measureSpeed, warmUp } from './measure-speed.ts';
 import type { Clock } from './ports.ts';
 import { ScriptedEngine } from './scripted.ts';
@@ -17,7 +18,7 @@ function setUp(stepsMs: readonly number[]) {
     },
     random: () => 0,
   };
-  const port: EnginePort = Object.assign(new ScriptedEngine(), {
+  const port: AnswerPort = Object.assign(new ScriptedEngine(), {
     async *generate(_: unknown, signal: AbortSignal): AsyncGenerator<EngineEvent> {
       for (const [position, ms] of stepsMs.entries()) {
         nowMs += ms;
@@ -28,8 +29,7 @@ function setUp(stepsMs: readonly number[]) {
       yield { type: 'end', reason: 'eog' };
     },
   });
-  const measure = (signal = new AbortController().signal) =>
-    measureSpeed(port, { text: 'hi', ids: [1] }, clock, signal);
+  const measure = (signal = new AbortController().signal) => measureSpeed(port, clock, signal);
   return { measure, timers };
 }
 

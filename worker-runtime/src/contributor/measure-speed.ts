@@ -1,8 +1,11 @@
 /** A short generation that warms the engine up and says how fast it is. */
-import { EngineError, type EnginePort } from '../engine/port.ts';
-import type { Clock, PromptTokens } from './ports.ts';
+import type { AnswerPort } from '../engine/answer-port.ts';
+import { EngineError } from '../engine/port.ts';
+import type { Clock } from './ports.ts';
 
 export const warmUp = {
+  /** Any text does: only the speed of going on matters. */
+  text: 'Once upon a time',
   tokens: 24,
   /** A slow engine is measured by what it made within this, its first token at the least. */
   enoughMs: 5_000,
@@ -15,11 +18,12 @@ export const warmUp = {
  * with the signal's reason, or with `engine_failed` where no token came.
  */
 export async function measureSpeed(
-  port: EnginePort,
-  prompt: PromptTokens,
+  port: Pick<AnswerPort, 'generate' | 'promptOf'>,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<number> {
+  signal.throwIfAborted();
+  const prompt = await port.promptOf(warmUp.text);
   const ending = new AbortController();
   const stop = () => ending.abort();
   signal.addEventListener('abort', stop, { once: true });

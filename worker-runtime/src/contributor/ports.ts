@@ -1,11 +1,9 @@
 /** What the contributor needs from around it. The browser's own are in browser-ports.ts; tests bring scripted ones. */
-import type { JobOffer } from '@tussah/protocol/contributor-frames';
 import type { EngineName } from '@tussah/protocol/engine-profile';
 import type { Result } from '@tussah/protocol/errors';
 import type { Identity } from '@tussah/protocol/signatures';
-import type { EngineBuild, EnginePort } from '../engine/port.ts';
-import type { AnswerDelta } from './deltas.ts';
-import type { AnswerEnd } from './session-state.ts';
+import type { AnswerPort } from '../engine/answer-port.ts';
+import type { EngineBuild } from '../engine/port.ts';
 import type { ContributorSettings } from './snapshot.ts';
 
 export interface SocketHandlers {
@@ -30,12 +28,6 @@ export interface Clock {
   random(): number;
 }
 
-/** A prompt that any engine can take: the ids are the text's. */
-export interface PromptTokens {
-  readonly text: string;
-  readonly ids: readonly number[];
-}
-
 /** One build of a model, chosen for this device. */
 export interface BuildChoice {
   readonly model: string;
@@ -44,17 +36,6 @@ export interface BuildChoice {
   /** Why it isn't the preferred engine; null when it is. */
   readonly engineNote: string | null;
 }
-
-export type AnswerEvent = ({ readonly type: 'delta' } & AnswerDelta) | ({ readonly type: 'end' } & AnswerEnd);
-
-/** What one job asks of an answer. */
-export type AnswerJob = Pick<
-  JobOffer,
-  'prompt' | 'prefix' | 'sampling' | 'maxTokens' | 'stop' | 'seedRoot' | 'topLogprobs'
->;
-
-/** Runs one job on an engine: deltas, then one end. Throws `EngineError`; an aborted signal ends it by `aborted`. */
-export type RunAnswer = (port: EnginePort, job: AnswerJob, signal: AbortSignal) => AsyncIterable<AnswerEvent>;
 
 export interface IdentityStore {
   /** This browser's key for this origin, made at the first call. */
@@ -74,10 +55,7 @@ export interface ContributorPorts {
   readonly openSocket: (url: string, handlers: SocketHandlers) => SessionSocket;
   readonly chooseBuild: (settings: ContributorSettings) => Promise<Result<BuildChoice>>;
   /** A new engine, not loaded; called again after one was lost. */
-  readonly engineFor: (choice: BuildChoice) => EnginePort | Promise<EnginePort>;
-  /** A short prompt to measure the speed with; asked for when the build is loaded. */
-  readonly warmUpPrompt: (choice: BuildChoice, signal: AbortSignal) => Promise<PromptTokens>;
-  readonly runAnswer: RunAnswer;
+  readonly engineFor: (choice: BuildChoice) => AnswerPort | Promise<AnswerPort>;
   readonly identities: IdentityStore;
   readonly leadership: Leadership;
   readonly clock: Clock;

@@ -14,18 +14,18 @@ import {
   type EngineBuild,
   EngineError,
   type EngineEvent,
-  type EnginePort,
   type GenerateJob,
   type LoadProgress,
 } from '../engine/port.ts';
-import type { AnswerEvent, AnswerJob, BuildChoice, Clock } from './ports.ts';
+import type { AnswerJob, AnswerPort, DeliveredEvent } from '../engine/answer-port.ts';
+import type { BuildChoice, Clock } from './ports.ts';
 import { frames, welcome } from './session-fixtures.ts';
 
 const aborted = () =>
   new EngineError({ code: 'aborted', message: 'The generation was aborted.', remedy: 'None is needed.' });
 
 /** Makes `tokens` tokens an answer, one every `everyMs`. */
-export class ScriptedEngine implements EnginePort {
+export class ScriptedEngine implements AnswerPort {
   readonly profile = {
     engine: 'fake',
     version: '1',
@@ -76,29 +76,25 @@ export class ScriptedEngine implements EnginePort {
     yield { type: 'end', reason: 'eog' };
   }
 
+  async *answer(job: AnswerJob, signal: AbortSignal): AsyncGenerator<DeliveredEvent> {
+    const ids: number[] = [];
+    for await (const event of this.generate(job, signal)) {
+      if (event.type === 'end') break;
+      ids.push(...event.ids);
+      const text = new TextDecoder().decode(event.bytes);
+      yield { type: 'delta', position: event.position, ids: event.ids, text };
+    }
+    yield { type: 'end', finishReason: 'stop', tokens: ids.length, idsHash: hashOfIds(ids) };
+  }
+
+  promptOf(text: string): Promise<GenerateJob['prompt']> {
+    return Promise.resolve({ text, ids: [1] });
+  }
+
   unload(): Promise<void> {
     this.unloaded = true;
     return Promise.resolve();
   }
-}
-
-export async function* runAnswer(
-  port: EnginePort,
-  job: AnswerJob,
-  signal: AbortSignal,
-): AsyncGenerator<AnswerEvent> {
-  const ids: number[] = [];
-  for await (const event of port.generate(job, signal)) {
-    if (event.type === 'end') break;
-    ids.push(...event.ids);
-    yield {
-      type: 'delta',
-      position: event.position,
-      ids: event.ids,
-      text: new TextDecoder().decode(event.bytes),
-    };
-  }
-  yield { type: 'end', finishReason: 'stop', tokens: ids.length, idsHash: hashOfIds(ids) };
 }
 
 export const choice: BuildChoice = {

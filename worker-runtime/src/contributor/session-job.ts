@@ -63,7 +63,6 @@ function accept(turn: Turn, offer: JobOffer): void {
       endBound: maxTokens,
       log: emptyLog(firstPosition),
       sentTo: firstPosition,
-      flushAtMs: null,
       firstMs: null,
       lastMs: null,
     },
@@ -81,19 +80,17 @@ export function onDelta(turn: Turn, jobId: string, delta: AnswerDelta): void {
   const { nowMs } = turn.moment;
   const next: Running = { ...job, log, firstMs: job.firstMs ?? nowMs, lastMs: nowMs };
   change(turn, { job: next });
-  // The first piece, and one after a pause, goes at once; others wait until the batch is due.
-  if (job.flushAtMs === null || nowMs >= job.flushAtMs) flush(turn);
+  flush(turn);
 }
 
-/** Sends what the current connection has not got; pieces that come within `batchMs` after it wait for each other. */
-export function flush(turn: Turn): void {
+/** Sends what the current connection has not got. Pieces come gathered already, see engine/answer.ts. */
+function flush(turn: Turn): void {
   const { job, link } = turn.state;
   if (job.at !== 'running' || !isLive(link)) return;
   const deltas = deltasFrom(job.log, job.sentTo);
   if (deltas === undefined) throw new Error('sent positions always end where a piece ends');
   for (const frame of framesOf(job.jobId, deltas)) send(turn, frame);
-  const flushAtMs = deltas.length === 0 ? null : turn.moment.nowMs + timing.batchMs;
-  change(turn, { job: { ...job, sentTo: job.log.endPosition, flushAtMs } });
+  change(turn, { job: { ...job, sentTo: job.log.endPosition } });
 }
 
 /** The generator is over, whatever was asked of it. */

@@ -7,7 +7,6 @@ import { closeCodes, type CoordinatorFrame } from '@tussah/protocol/contributor-
 import {
   decline,
   dropJob,
-  flush,
   onAnswerFailed,
   onAnswerFinished,
   onDelta,
@@ -289,8 +288,6 @@ function deadlines(state: SessionState): Deadline[] {
     });
   if (downSinceMs !== null && job.at !== 'none' && job.at !== 'stopping')
     all.push({ atMs: downSinceMs + timing.orphanMs, act: dropJob });
-  if (job.at === 'running' && job.flushAtMs !== null && isLive(link))
-    all.push({ atMs: job.flushAtMs, act: flush });
   if (job.at === 'ended' && isLive(link)) {
     const hurry = intent === 'finish' || link.at === 'draining';
     all.push({ atMs: job.endedMs + (hurry ? timing.settleBeforeStopMs : timing.settleMs), act: dropJob });

@@ -15,8 +15,6 @@ export const timing = {
   /** From opening a socket to `welcome`. */
   handshakeMs: 15_000,
   heartbeatTimeoutMs: limits.heartbeatTimeoutMs,
-  /** Pieces made within this are sent as one frame; the first goes at once. */
-  batchMs: 25,
   /** An offer that came while the engine was still stopping is declined after this. */
   offerWaitMs: limits.acceptTimeoutMs - 1_500,
   /** An engine that hasn't stopped by then is replaced. */
@@ -73,7 +71,6 @@ export type Job =
       readonly log: DeltaLog;
       /** Everything before this position has been handed to the current connection. */
       readonly sentTo: number;
-      readonly flushAtMs: number | null;
       readonly firstMs: number | null;
       readonly lastMs: number | null;
     }

@@ -60,6 +60,11 @@ export class AnswerAssembler {
     return this.#stopAt !== null;
   }
 
+  /** Position after the last token that came. */
+  get endPosition(): number {
+    return this.#expected;
+  }
+
   /** Whether `take` would return something. */
   get deliverable(): boolean {
     const first = this.#groups[0];

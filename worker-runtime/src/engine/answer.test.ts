@@ -191,6 +191,24 @@ describe('batches', () => {
     expect(seen.length).toBeLessThan(10);
   });
 
+  test('an engine whose tokens are all held back says once a second that it works', async () => {
+    const timers = new FakeTimers();
+    const port = await fake({ tokensPerSecond: 4, reply: 'abcdefghijkl' }, timers);
+    const job = jobFor(fakeCodec, 'p', { maxTokens: 100 });
+    const seen: string[] = [];
+    const reading = (async () => {
+      const stop = ['abcdefghijklm'];
+      for await (const event of runAnswer({ port, job, codec: fakeCodec, stop, signal: never(), timers }))
+        seen.push(event.type === 'delta' ? event.text : event.type);
+    })();
+    for (let i = 0; i < 400 && seen.at(-1) !== 'end'; i++) {
+      await settle();
+      timers.advance(10);
+    }
+    await reading;
+    expect(seen).toEqual(['working', 'working', 'working', 'abcdefghijkl', 'end']);
+  });
+
   test('a slow engine’s tokens are not held back', async () => {
     const seen = await timeline({ tokensPerSecond: 20, reply: 'abcdef' });
     expect(seen.map(([, tokens]) => tokens)).toEqual([1, 1, 1, 1, 1, 1]);

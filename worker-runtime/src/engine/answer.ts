@@ -1,6 +1,7 @@
 /**
  * Runs one job on an engine and delivers its answer in deltas: the first token at once, then what gathers in `batchMs`.
- * Fewer, larger frames cost the network less and read no worse than a screen refreshes.
+ * Fewer, larger pieces cost everybody on their way less, and read no worse than a screen refreshes. It runs beside the
+ * engine, in its worker: so a page has a few messages an answer to pass on, and timers that no hidden tab slows down.
  */
 import { hashOfIds } from '@tussah/protocol/bytes';
 import type { FinishReason } from '@tussah/protocol/sampling';
@@ -19,7 +20,11 @@ export interface AnswerEnd {
   readonly idsHash: string;
 }
 
-export type AnswerEvent = ({ readonly type: 'delta' } & AnswerDelta) | ({ readonly type: 'end' } & AnswerEnd);
+export type AnswerEvent =
+  | ({ readonly type: 'delta' } & AnswerDelta)
+  /** Tokens were made, and are held back: they may begin a stop string, or be parts of a character. */
+  | { readonly type: 'working' }
+  | ({ readonly type: 'end' } & AnswerEnd);
 
 export interface AnswerOptions {
   readonly port: EnginePort;
@@ -32,12 +37,14 @@ export interface AnswerOptions {
 }
 
 const BATCH_MS = 25;
+/** An engine whose tokens are all held back says that it works this often. */
+const WORKING_MS = 1_000;
 
 /** Throws `EngineError`. Leaving the loop early stops the engine. */
 export async function* runAnswer(options: AnswerOptions): AsyncGenerator<AnswerEvent, void, undefined> {
   const { port, job, codec, stop, signal } = options;
   throwIfAborted(signal);
-  const batches = new Batches(options.timers ?? realTimers, options.batchMs ?? BATCH_MS);
+  const batch = new Batch(options.timers ?? realTimers, options.batchMs ?? BATCH_MS);
   const assembler = new AnswerAssembler({
     codec,
     prefix: job.prefix,
@@ -51,20 +58,27 @@ export async function* runAnswer(options: AnswerOptions): AsyncGenerator<AnswerE
   try {
     let next = events.next();
     while (finishReason === null) {
-      const event = await batches.race(next, assembler.deliverable);
+      const event = await (assembler.deliverable ? Promise.race([next, batch.due()]) : next);
       if (event !== 'due') {
         finishReason = take(event, assembler);
         if (finishReason === null) next = events.next();
       }
-      if (finishReason !== null || batches.due) {
+      // Nobody need wait for an engine to say that its last token was the last.
+      const whole = assembler.endPosition >= job.maxTokens;
+      if (event === 'due' || whole || finishReason !== null || batch.isDue) {
         for (let delta = assembler.take(); delta !== undefined; delta = assembler.take()) {
           delivered.push(...delta.ids);
-          batches.sent();
+          batch.sent();
           yield { type: 'delta', ...delta };
         }
       }
+      if (batch.silentMs >= WORKING_MS) {
+        batch.sent();
+        yield { type: 'working' };
+      }
     }
   } finally {
+    batch.cancel();
     leaving.abort();
     // The engine is free only when its stream has ended; that an aborted one throws is expected.
     await events.return?.().catch(() => {});
@@ -84,35 +98,45 @@ function take(result: IteratorResult<EngineEvent>, assembler: AnswerAssembler): 
   return event.reason === 'eog' ? 'stop' : 'length';
 }
 
-class Batches {
+/** Says when what has gathered may go: at once after a pause, else `batchMs` after what went before. */
+class Batch {
   readonly #timers: Timers;
   readonly #batchMs: number;
+  readonly #startMs: number;
   #lastMs = -Infinity;
+  #waiting: { readonly due: Promise<'due'>; readonly cancel: () => void } | null = null;
 
   constructor(timers: Timers, batchMs: number) {
     this.#timers = timers;
     this.#batchMs = batchMs;
+    this.#startMs = timers.now();
   }
 
-  get due(): boolean {
+  get silentMs(): number {
+    return this.#timers.now() - Math.max(this.#startMs, this.#lastMs);
+  }
+
+  get isDue(): boolean {
     return this.#timers.now() - this.#lastMs >= this.#batchMs;
+  }
+
+  /** Resolves when it is. One timer serves all tokens of a batch. */
+  due(): Promise<'due'> {
+    if (this.#waiting === null) {
+      const { promise, resolve } = Promise.withResolvers<'due'>();
+      const delayMs = Math.max(0, this.#lastMs + this.#batchMs - this.#timers.now());
+      this.#waiting = { due: promise, cancel: this.#timers.after(delayMs, () => resolve('due')) };
+    }
+    return this.#waiting.due;
   }
 
   sent(): void {
     this.#lastMs = this.#timers.now();
+    this.cancel();
   }
 
-  /** What `next` brings, or `due` when something waits and its time has come before. */
-  async race<T>(next: Promise<T>, waiting: boolean): Promise<T | 'due'> {
-    if (!waiting) return next;
-    const { promise, resolve } = Promise.withResolvers<'due'>();
-    const cancel = this.#timers.after(Math.max(0, this.#lastMs + this.#batchMs - this.#timers.now()), () =>
-      resolve('due'),
-    );
-    try {
-      return await Promise.race([next, promise]);
-    } finally {
-      cancel();
-    }
+  cancel(): void {
+    this.#waiting?.cancel();
+    this.#waiting = null;
   }
 }

@@ -7,7 +7,7 @@ import { seedAt } from '@tussah/protocol/seeds';
 import { engineError, throwIfAborted } from './engine-failures.ts';
 import { FAKE_EOG, FAKE_WORDS, fakeCodec } from './fake-codec.ts';
 import { OneJob } from './one-job.ts';
-import type { EngineBuild, EngineEvent, EnginePort, GenerateJob, LoadProgress } from './port.ts';
+import type { Engine, EngineBuild, EngineEvent, GenerateJob, LoadProgress } from './port.ts';
 import { fakeProfile } from './profiles.ts';
 import { type CodecFiles, encodeExactly, type TokenCodec } from './token-codec.ts';
 import { realTimers, type Timers } from './watchdog.ts';
@@ -41,7 +41,7 @@ export interface FakeParts {
 
 const emoji = ['🙂', 'é', '日本', 'Привет', '👩‍👩‍👧', 'ß'];
 
-export class FakeEngine implements EnginePort {
+export class FakeEngine implements Engine {
   readonly profile: EngineProfile = fakeProfile;
   readonly #options: FakeOptions;
   readonly #parts: FakeParts;
@@ -60,6 +60,11 @@ export class FakeEngine implements EnginePort {
 
   get lost(): Promise<{ readonly reason: string }> {
     return this.#lost.promise;
+  }
+
+  get codec(): TokenCodec {
+    if (this.#build === null) throw engineError('not_loaded');
+    return this.#codec;
   }
 
   async load(

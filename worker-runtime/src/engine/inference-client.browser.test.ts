@@ -1,3 +1,4 @@
+import { hashOfIds } from '@tussah/protocol/bytes';
 import { afterEach, describe, expect, test } from 'vitest';
 import { engineContract } from './contract.ts';
 import { collect, codeOf, jobFor, never } from './contract-tools.ts';
@@ -34,6 +35,36 @@ engineContract('WebLLM, in a worker', async () => ({
   dispose: close,
   cutTokens: 10,
 }));
+
+describe('whole answers from a worker', () => {
+  test('come in deltas, with the count and the hash of their ids', async () => {
+    const client = new InferenceClient({ engine: 'fake', fake: { reply: 'one two three END four' } });
+    try {
+      expect(await codeOf(client.promptOf('x'))).toBe('not_loaded');
+      await client.load(fakeBuild, () => {}, never());
+      const prompt = await client.promptOf('Say it.');
+      expect(prompt.ids).toEqual(fakeCodec.encode(prompt.text));
+      const job = { ...jobFor(fakeCodec, 'p', { maxTokens: 40 }), prompt, stop: ['END'] };
+      const ids: number[] = [];
+      let text = '';
+      for await (const event of client.answer(job, never())) {
+        if (event.type === 'delta') {
+          ids.push(...event.ids);
+          text += event.text;
+        } else
+          expect(event).toEqual({
+            type: 'end',
+            finishReason: 'stop',
+            tokens: ids.length,
+            idsHash: hashOfIds(ids),
+          });
+      }
+      expect(text).toBe('one two three ');
+    } finally {
+      client.close();
+    }
+  });
+});
 
 describe('an engine in a worker that goes wrong', () => {
   const clients: InferenceClient[] = [];
@@ -103,6 +134,22 @@ describe('an engine in a worker that goes wrong', () => {
       expect(await codeOf(client.load(fakeBuild, () => {}, never()))).toBe('engine_failed');
       await expect(client.lost).resolves.toHaveProperty('reason');
     }
+  });
+
+  test('an answer held back for a stop string is no hang', async () => {
+    const reply = 'abcdefghijklmnopqrst';
+    const client = new InferenceClient({
+      engine: 'fake',
+      fake: { tokensPerSecond: 8, reply },
+      timeouts: { ...quick, firstToken: 1_500, token: 1_500 },
+    });
+    clients.push(client);
+    await client.load(fakeBuild, () => {}, never());
+    const { prompt, ...rest } = job;
+    const texts: string[] = [];
+    for await (const event of client.answer({ prompt, ...rest, stop: [`${reply}!`] }, never()))
+      if (event.type === 'delta') texts.push(event.text);
+    expect(texts).toEqual([reply]);
   });
 
   test('closing ends a running job', async () => {

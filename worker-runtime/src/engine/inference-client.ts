@@ -1,14 +1,16 @@
 /**
- * An engine in a worker of its own, seen as an `EnginePort`. A page stays responsive while it works, and an engine that
+ * An engine in a worker of its own, seen as an `AnswerPort`. A page stays responsive while it works, and an engine that
  * hangs or dies is ended with its worker: `lost` resolves, and the owner makes a new one.
  */
 import { limits } from '@tussah/protocol/limits';
 import { type Remote, transfer, wrap } from 'comlink';
+import type { AnswerEvent } from './answer.ts';
+import type { AnswerJob, AnswerPort, DeliveredEvent } from './answer-port.ts';
 import { engineError, fromFailure, throwIfAborted, toEngineError } from './engine-failures.ts';
 import { readEvents } from './event-channel.ts';
 import type { EngineChoice, InferenceApi } from './inference-api.ts';
 import { OneJob } from './one-job.ts';
-import type { EngineBuild, EngineError, EngineEvent, EnginePort, GenerateJob, LoadProgress } from './port.ts';
+import type { EngineBuild, EngineError, EngineEvent, GenerateJob, LoadProgress } from './port.ts';
 import { fakeProfile, webllmProfile, wllamaProfile } from './profiles.ts';
 import { realTimers, type Timers, Watchdog } from './watchdog.ts';
 
@@ -42,7 +44,7 @@ const profiles = { wllama: wllamaProfile, webllm: webllmProfile, fake: fakeProfi
 const spawnOurs = () =>
   new Worker(new URL('./inference.worker.ts', import.meta.url), { type: 'module', name: 'inference' });
 
-export class InferenceClient implements EnginePort {
+export class InferenceClient implements AnswerPort {
   readonly profile;
   readonly #worker: Worker;
   readonly #api: Remote<InferenceApi>;
@@ -92,21 +94,21 @@ export class InferenceClient implements EnginePort {
     }
   }
 
-  async *generate(job: GenerateJob, signal: AbortSignal): AsyncGenerator<EngineEvent, void, undefined> {
-    const done = this.#jobs.begin();
-    try {
-      throwIfAborted(signal);
-      await this.#ready();
-      const { near, far } = channel();
-      await this.#answered('being asked for an answer', this.#api.generate(job, far));
-      let silence = this.#timeouts.firstToken;
-      for await (const event of this.#watched<EngineEvent>(near, signal, () => silence)) {
-        silence = this.#timeouts.token;
-        yield event;
-      }
-    } finally {
-      done();
-    }
+  generate(job: GenerateJob, signal: AbortSignal): AsyncGenerator<EngineEvent, void, undefined> {
+    return this.#tokens((far) => this.#api.generate(job, far), signal);
+  }
+
+  async *answer(job: AnswerJob, signal: AbortSignal): AsyncGenerator<DeliveredEvent, void, undefined> {
+    const events = this.#tokens<AnswerEvent>((far) => this.#api.answer(job, far), signal);
+    for await (const event of events) if (event.type !== 'working') yield event;
+  }
+
+  async promptOf(text: string): Promise<GenerateJob['prompt']> {
+    await this.#ready();
+    type Prompt = Awaited<ReturnType<InferenceApi['promptOf']>>;
+    const prompt = await this.#answered<Prompt>('reading a prompt', this.#api.promptOf(text));
+    if (!prompt.ok) throw fromFailure(prompt.failure);
+    return prompt.value;
   }
 
   async unload(): Promise<void> {
@@ -135,6 +137,27 @@ export class InferenceClient implements EnginePort {
   async #ready(): Promise<void> {
     if (this.#death !== null) throw this.#death;
     await this.#opened;
+  }
+
+  /** One job's events: the first may take as long as reading the prompt does. */
+  async *#tokens<Event>(
+    ask: (far: MessagePort) => Promise<void>,
+    signal: AbortSignal,
+  ): AsyncGenerator<Event, void, undefined> {
+    const done = this.#jobs.begin();
+    try {
+      throwIfAborted(signal);
+      await this.#ready();
+      const { near, far } = channel();
+      await this.#answered('being asked for an answer', ask(far));
+      let silence = this.#timeouts.firstToken;
+      for await (const event of this.#watched<Event>(near, signal, () => silence)) {
+        silence = this.#timeouts.token;
+        yield event;
+      }
+    } finally {
+      done();
+    }
   }
 
   /** Events under a watchdog: it runs while we wait for the worker, not while the reader thinks. */

@@ -1,18 +1,20 @@
 /** The dedicated worker in which engines run. Only the chosen engine's code is fetched. */
+import { fail, ok } from '@tussah/protocol/errors';
 import { expose } from 'comlink';
+import { runAnswer } from './answer.ts';
 import { engineError, toEngineError } from './engine-failures.ts';
 import { serveEvents } from './event-channel.ts';
 import type { EngineChoice, InferenceApi } from './inference-api.ts';
-import type { EnginePort, LoadProgress } from './port.ts';
+import type { Engine, LoadProgress } from './port.ts';
 
-let port: EnginePort | null = null;
+let port: Engine | null = null;
 
-function engine(): EnginePort {
+function engine(): Engine {
   if (port === null) throw engineError('not_loaded');
   return port;
 }
 
-async function make({ engine, fake }: EngineChoice): Promise<EnginePort> {
+async function make({ engine, fake }: EngineChoice): Promise<Engine> {
   switch (engine) {
     case 'wllama':
       return new (await import('./wllama-adapter.ts')).WllamaEngine();
@@ -22,6 +24,16 @@ async function make({ engine, fake }: EngineChoice): Promise<EnginePort> {
       return new (await import('./fake-engine.ts')).FakeEngine(fake);
     default:
       throw engineError('engine_failed', `There is no engine ${String(engine satisfies never)}.`);
+  }
+}
+
+function readPrompt(start: string): Awaited<ReturnType<InferenceApi['promptOf']>> {
+  try {
+    const { codec } = engine();
+    const text = `${codec.bosToken ?? ''}${start}`;
+    return ok({ text, ids: codec.encode(text) });
+  } catch (error) {
+    return fail(toEngineError(error).failure);
   }
 }
 
@@ -65,6 +77,15 @@ const api: InferenceApi = {
   generate(job, channel) {
     void serveEvents(channel, (signal) => engine().generate(job, signal));
   },
+
+  answer({ stop, ...job }, channel) {
+    void serveEvents(channel, (signal) => {
+      const port = engine();
+      return runAnswer({ port, job, codec: port.codec, stop, signal });
+    });
+  },
+
+  promptOf: (text) => Promise.resolve(readPrompt(text)),
 
   async unload() {
     try {

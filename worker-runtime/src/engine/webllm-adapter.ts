@@ -9,7 +9,7 @@ import { ModelFiles } from './download.ts';
 import { engineError, throwIfAborted, toEngineError } from './engine-failures.ts';
 import { type DeviceFault, type DeviceWatch, watchDevices } from './gpu-device.ts';
 import { OneJob } from './one-job.ts';
-import type { EngineBuild, EngineError, EngineEvent, EnginePort, GenerateJob, LoadProgress } from './port.ts';
+import type { Engine, EngineBuild, EngineError, EngineEvent, GenerateJob, LoadProgress } from './port.ts';
 import { webllmProfile } from './profiles.ts';
 import { type OpenCodec, openCodec, type TokenCodec } from './token-codec.ts';
 import { TokenEngine } from './webllm-engine.ts';
@@ -30,7 +30,7 @@ export interface WebllmParts {
   readonly gpu?: GPU | undefined;
 }
 
-export class WebllmEngine implements EnginePort {
+export class WebllmEngine implements Engine {
   readonly profile = webllmProfile;
   readonly #files: ModelFiles;
   readonly #openCodec: OpenCodec;
@@ -47,6 +47,11 @@ export class WebllmEngine implements EnginePort {
 
   get lost(): Promise<{ readonly reason: string }> {
     return this.#lost.promise;
+  }
+
+  get codec(): TokenCodec {
+    if (this.#loaded === null) throw engineError('not_loaded');
+    return this.#loaded.codec;
   }
 
   async load(

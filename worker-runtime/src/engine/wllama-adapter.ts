@@ -16,7 +16,7 @@ import { expectedOf, fileOf, named, readFiles } from './build-files.ts';
 import { ModelFiles } from './download.ts';
 import { engineError, reasonOf, throwIfAborted, toEngineError } from './engine-failures.ts';
 import { OneJob } from './one-job.ts';
-import type { EngineBuild, EngineEvent, EnginePort, GenerateJob, LoadProgress } from './port.ts';
+import type { Engine, EngineBuild, EngineEvent, GenerateJob, LoadProgress } from './port.ts';
 import { wllamaProfile } from './profiles.ts';
 import { type OpenCodec, openCodec, type TokenCodec } from './token-codec.ts';
 import { type LoadedWllama, WllamaAnswer } from './wllama-answer.ts';
@@ -26,7 +26,7 @@ export interface WllamaParts {
   readonly openCodec?: OpenCodec;
 }
 
-export class WllamaEngine implements EnginePort {
+export class WllamaEngine implements Engine {
   readonly profile = wllamaProfile;
   readonly #files: ModelFiles;
   readonly #openCodec: OpenCodec;
@@ -41,6 +41,11 @@ export class WllamaEngine implements EnginePort {
 
   get lost(): Promise<{ readonly reason: string }> {
     return this.#lost.promise;
+  }
+
+  get codec(): TokenCodec {
+    if (this.#loaded === null) throw engineError('not_loaded');
+    return this.#loaded.codec;
   }
 
   async load(

@@ -75,10 +75,8 @@ test('deltas of a real tokenizer keep the wire’s rule, with stop strings that 
       signal: never(),
       batchMs: 2,
     })) {
-      if (event.type === 'end') {
-        expect(event.tokens).toBe(position);
-        continue;
-      }
+      if (event.type === 'end') expect(event.tokens).toBe(position);
+      if (event.type !== 'delta') continue;
       expect(event.position).toBe(position);
       expect(utf8Text(bytesOfIds(codec, event.ids))).toBe(event.text);
       position += event.ids.length;

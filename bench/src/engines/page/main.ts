@@ -3,17 +3,18 @@ import { browserContributor } from '@tussah/worker-runtime/contributor/browser-c
 import { chooseBuild, readDevice } from '@tussah/worker-runtime/contributor/choose-build';
 import type { Contributor } from '@tussah/worker-runtime/contributor/contributor';
 import type { ContributorSettings } from '@tussah/worker-runtime/contributor/snapshot';
+import type { AnswerJob, DeliveredEvent } from '@tussah/worker-runtime/engine/answer-port';
 import { InferenceClient } from '@tussah/worker-runtime/engine/inference-client';
-import type { EngineEvent, GenerateJob } from '@tussah/worker-runtime/engine/port';
+import type { GenerateJob } from '@tussah/worker-runtime/engine/port';
 import { type BenchEngine, MODEL, type Run } from '../page-api.ts';
 
 /** Remembers the job it was asked last: the very one that the network asked can be asked again. */
 class KeptEngine extends InferenceClient {
   lastJob: GenerateJob | undefined;
 
-  override generate(job: GenerateJob, signal: AbortSignal): AsyncGenerator<EngineEvent, void, undefined> {
+  override answer(job: AnswerJob, signal: AbortSignal): AsyncGenerator<DeliveredEvent, void, undefined> {
     this.lastJob = job;
-    return super.generate(job, signal);
+    return super.answer(job, signal);
   }
 }
 
