@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { bytesOfHex, hashOfIds, hexOf, sha256Hex } from './bytes.ts';
+import { bytesOfHex, hashOfIds, hexOf, IdsHasher, sha256Hex } from './bytes.ts';
 
 describe('hexadecimal', () => {
   it('survives the way there and back', () => {
@@ -27,5 +27,17 @@ describe('hashes', () => {
       'e758076439fbe807bba4cd5ae8c6c47edde7fc71c84d8a9cdccc73fc81f2acf5',
     );
     expect(hashOfIds([])).toBe(sha256Hex(''));
+  });
+  it('of token ids are the same however they come, and whenever they are asked for', () => {
+    const ids = fc.array(fc.nat({ max: 0xff_ffff }));
+    fc.assert(
+      fc.property(fc.array(ids), (parts) => {
+        const hasher = new IdsHasher();
+        for (const [i, part] of parts.entries()) {
+          hasher.add(part);
+          expect(hasher.hash()).toBe(hashOfIds(parts.slice(0, i + 1).flat()));
+        }
+      }),
+    );
   });
 });

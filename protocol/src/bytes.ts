@@ -21,9 +21,24 @@ export const sha256Hex = (data: Uint8Array | string): string =>
   hexOf(sha256(typeof data === 'string' ? encoder.encode(data) : data));
 
 /** SHA-256 over token ids as consecutive little-endian 32-bit integers. */
-export function hashOfIds(ids: readonly number[]): string {
+export const hashOfIds = (ids: readonly number[]): string => sha256Hex(bytesOfIds(ids));
+
+function bytesOfIds(ids: readonly number[]): Uint8Array {
   const bytes = new Uint8Array(ids.length * 4);
   const view = new DataView(bytes.buffer);
   ids.forEach((id, i) => view.setUint32(4 * i, id, true));
-  return sha256Hex(bytes);
+  return bytes;
+}
+
+/** `hashOfIds` of a list that grows: it can be asked for at any time, and nothing is read twice. */
+export class IdsHasher {
+  readonly #hash = sha256.create();
+
+  add(ids: readonly number[]): void {
+    this.#hash.update(bytesOfIds(ids));
+  }
+
+  hash(): string {
+    return hexOf(this.#hash.clone().digest());
+  }
 }

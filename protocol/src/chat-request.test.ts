@@ -37,6 +37,8 @@ describe('readChatRequest', () => {
       maxTtftMs: undefined,
       minTokensPerSecond: undefined,
       maxWaitMs: limits.maxWaitMsDefault,
+      resumable: false,
+      resume: undefined,
     });
   });
 
@@ -168,6 +170,46 @@ describe('readChatRequest', () => {
   });
 
   const long = (length: number) => 'x'.repeat(length + 1);
+  it('takes a resumable request, and one that resumes', () => {
+    const resume = { jobId: `job_${'a'.repeat(24)}`, ids: [0, 0xff_ffff] };
+    const streamed = { ...base, stream: true };
+    expect(accepted({ ...streamed, tussah: { resumable: true } })).toMatchObject({ resumable: true });
+    expect(accepted({ ...streamed, tussah: { resumable: true, resume } })).toMatchObject({ resume });
+    expect(accepted({ ...base, tussah: { resumable: false, resume: null } })).toEqual(accepted(base));
+  });
+
+  it.each<[object, string]>([
+    [{ tussah: { resumable: true } }, 'tussah.resumable'],
+    [{ stream: true, tussah: { resume: { jobId: `job_${'a'.repeat(24)}`, ids: [] } } }, 'tussah.resume'],
+    [
+      { stream: true, tussah: { resumable: true, resume: { jobId: 'job_x', ids: [] } } },
+      'tussah.resume.jobId',
+    ],
+    [
+      { stream: true, tussah: { resumable: true, resume: { jobId: `job_${'a'.repeat(24)}` } } },
+      'tussah.resume.ids',
+    ],
+    [
+      { stream: true, tussah: { resumable: true, resume: { jobId: `job_${'a'.repeat(24)}`, ids: [-1] } } },
+      'tussah.resume.ids[0]',
+    ],
+    [
+      {
+        stream: true,
+        tussah: {
+          resumable: true,
+          resume: {
+            jobId: `job_${'a'.repeat(24)}`,
+            ids: Array.from({ length: limits.completionTokensMax + 1 }, () => 1),
+          },
+        },
+      },
+      'tussah.resume.ids',
+    ],
+  ])('refuses %j, naming %s', (change, param) => {
+    expect(refused({ ...base, ...change })).toMatchObject({ code: 'invalid_request', param });
+  });
+
   it.each<[object, string, string]>([
     [{ model: undefined }, 'model', 'model: expected string.'],
     [{ model: 5 }, 'model', 'model: expected string.'],

@@ -4,9 +4,10 @@
  */
 import * as v from 'valibot';
 import { fail, failure, ok, type ErrorCode, type Result } from './errors.ts';
+import { JobIdSchema } from './ids.ts';
 import { limits } from './limits.ts';
 import { NanoSchema } from './money.ts';
-import { defaultSampling, TierSchema, type Sampling, type Tier } from './sampling.ts';
+import { defaultSampling, TierSchema, TokenIdSchema, type Sampling, type Tier } from './sampling.ts';
 
 const nullish = <Schema extends v.GenericSchema>(schema: Schema) => v.optional(v.nullable(schema));
 const whole = (min: number, max: number) =>
@@ -43,6 +44,15 @@ export const TussahRequestSchema = v.strictObject({
   minTokensPerSecond: nullish(between(0, 100_000)),
   /** How long the job may wait for a contributor; 0 refuses at once when none is free. */
   maxWaitMs: nullish(whole(0, limits.maxWaitMsMax)),
+  /** Chunks then say which token ids they carry, so that the answer can be resumed after a lost connection or a restart. */
+  resumable: nullish(v.boolean()),
+  /** Goes on with the answer to this very request, sent before: its job, and all ids received so far. */
+  resume: nullish(
+    v.strictObject({
+      jobId: JobIdSchema,
+      ids: v.pipe(v.array(TokenIdSchema), v.maxLength(limits.completionTokensMax)),
+    }),
+  ),
 });
 
 const StopStringSchema = v.pipe(
@@ -51,6 +61,19 @@ const StopStringSchema = v.pipe(
   v.maxLength(limits.stopStringCharacters),
   wellFormed,
 );
+
+/** The header `Idempotency-Key`. */
+export const IdempotencyKeySchema = v.pipe(
+  v.string(),
+  v.regex(/^[\x21-\x7e]+$/, 'not visible ASCII'),
+  v.maxLength(limits.idempotencyKeyCharacters),
+);
+
+/** Which answer to cancel: by its id, or by the key that it was asked for with. */
+export const CancelRequestSchema = v.union([
+  v.strictObject({ jobId: JobIdSchema }),
+  v.strictObject({ idempotencyKey: IdempotencyKeySchema }),
+]);
 
 export const ChatRequestSchema = v.strictObject({
   model: v.pipe(v.string(), v.minLength(1), v.maxLength(limits.modelIdCharacters), wellFormed),
@@ -109,6 +132,8 @@ export interface ChatRequest {
   readonly maxTtftMs: number | undefined;
   readonly minTokensPerSecond: number | undefined;
   readonly maxWaitMs: number;
+  readonly resumable: boolean;
+  readonly resume: { readonly jobId: string; readonly ids: readonly number[] } | undefined;
 }
 
 /** Fields whose presence with a meaningful value is a request for something that is not offered. */
@@ -137,6 +162,10 @@ export function readChatRequest(input: unknown): Result<ChatRequest, ErrorCode> 
   if (body.stream_options != null && body.stream !== true)
     return fail(failure('invalid_request', 'stream_options needs stream: true.', 'stream_options'));
   const tussah = body.tussah ?? {};
+  if (tussah.resumable === true && body.stream !== true)
+    return fail(failure('invalid_request', 'tussah.resumable needs stream: true.', 'tussah.resumable'));
+  if (tussah.resume != null && tussah.resumable !== true)
+    return fail(failure('invalid_request', 'tussah.resume needs tussah.resumable: true.', 'tussah.resume'));
   return ok({
     model: body.model,
     messages: body.messages.map(readMessage),
@@ -158,6 +187,8 @@ export function readChatRequest(input: unknown): Result<ChatRequest, ErrorCode> 
     maxTtftMs: tussah.maxTtftMs ?? undefined,
     minTokensPerSecond: tussah.minTokensPerSecond ?? undefined,
     maxWaitMs: tussah.maxWaitMs ?? limits.maxWaitMsDefault,
+    resumable: tussah.resumable ?? false,
+    resume: tussah.resume ?? undefined,
   });
 }
 

@@ -1,7 +1,7 @@
 /** What `POST /v1/chat/completions` answers: OpenAI's shapes, with `tussah: { jobId, receipt }` at the end. */
 import * as v from 'valibot';
 import { ReceiptSchema } from './receipts.ts';
-import { FinishReasonSchema, LogprobSchema } from './sampling.ts';
+import { FinishReasonSchema, LogprobSchema, TokenIdSchema } from './sampling.ts';
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
@@ -12,6 +12,14 @@ const logprobs = v.nullable(v.object({ content: v.array(LogprobSchema), refusal:
 
 /** The proof that goes with an answer. */
 export const TussahResponseSchema = v.object({ jobId: v.string(), receipt: ReceiptSchema });
+
+/** Which part of a resumable answer a chunk carries: `ids` are those of its text, `position` the first one's. */
+export const TussahChunkSchema = v.object({
+  jobId: v.string(),
+  position: count,
+  ids: v.array(TokenIdSchema),
+});
+export type TussahChunk = v.InferOutput<typeof TussahChunkSchema>;
 
 export const ChatCompletionSchema = v.object({
   id: v.string(),
@@ -47,6 +55,6 @@ export const ChatCompletionChunkSchema = v.object({
     }),
   ),
   usage: v.optional(v.nullable(UsageSchema)),
-  tussah: v.optional(TussahResponseSchema),
+  tussah: v.optional(v.union([TussahResponseSchema, TussahChunkSchema])),
 });
 export type ChatCompletionChunk = v.InferOutput<typeof ChatCompletionChunkSchema>;

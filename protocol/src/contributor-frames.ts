@@ -13,13 +13,12 @@ import {
 } from './ids.ts';
 import { limits } from './limits.ts';
 import { NanoSchema, PriceSchema } from './money.ts';
-import { FinishReasonSchema, LogprobSchema, SamplingSchema } from './sampling.ts';
+import { FinishReasonSchema, LogprobSchema, SamplingSchema, TokenIdSchema } from './sampling.ts';
 import { EngineProfileSchema } from './engine-profile.ts';
 
 export const PROTOCOL = 'tussah.v1';
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
-const tokenId = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xff_ffff));
 /** Well formed, since what is signed or counted must have one reading as UTF-8. */
 const text = (characters: number) =>
   v.pipe(
@@ -60,9 +59,9 @@ export const JobOfferSchema = v.strictObject({
   model: modelId,
   build: buildId,
   /** Rendered and tokenised by the coordinator; `text` is what `ids` decode to, control tokens included. */
-  prompt: v.strictObject({ text: v.string(), ids: v.array(tokenId) }),
+  prompt: v.strictObject({ text: v.string(), ids: v.array(TokenIdSchema) }),
   /** What other contributors have delivered already; empty for a new job. */
-  prefix: v.strictObject({ text: v.string(), ids: v.array(tokenId) }),
+  prefix: v.strictObject({ text: v.string(), ids: v.array(TokenIdSchema) }),
   sampling: SamplingSchema,
   /** Bound of the whole answer, the prefix included. */
   maxTokens: v.pipe(count, v.minValue(1), v.maxValue(limits.completionTokensMax)),
@@ -178,9 +177,11 @@ export const TextDeltaSchema = v.strictObject({
   type: v.literal('text-delta'),
   jobId: JobIdSchema,
   position: count,
-  ids: v.pipe(v.array(tokenId), v.minLength(1), v.maxLength(limits.idsPerDelta)),
+  ids: v.pipe(v.array(TokenIdSchema), v.minLength(1), v.maxLength(limits.idsPerDelta)),
   text: text(limits.textPerDelta),
   logprobs: v.optional(v.pipe(v.array(LogprobSchema), v.maxLength(limits.idsPerDelta))),
+  /** With the last text of an answer. Who goes on in its place could not tell: a stop string that it met is not delivered. */
+  finishReason: v.optional(FinishReasonSchema),
 });
 
 export const JobDoneSchema = v.strictObject({

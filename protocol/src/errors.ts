@@ -77,7 +77,12 @@ export const errorKinds = {
     'There is no such model in the catalogue.',
     'Choose an id listed by /v1/models.',
   ),
-  receipt_not_found: kind(404, invalid, 'There is no such receipt.', 'Check the id; it begins with rcp_.'),
+  receipt_not_found: kind(
+    404,
+    invalid,
+    'There is no such receipt.',
+    'Check the id; it begins with rcp_, or after ?job= with job_.',
+  ),
   not_found: kind(404, invalid, 'There is nothing at this address.', 'See /openapi.json for what there is.'),
   method_not_allowed: kind(
     405,
@@ -90,6 +95,18 @@ export const errorKinds = {
     invalid,
     'The request did not arrive in time.',
     'Send it again, without long pauses.',
+  ),
+  job_unknown: kind(
+    404,
+    invalid,
+    'No job with this id can be resumed here: it is not known, of another account, or was settled without its end.',
+    'Ask again without tussah.resume.',
+  ),
+  resume_mismatch: kind(
+    409,
+    invalid,
+    'The request or the token ids are not those of this job.',
+    'Send the very same request, with all token ids received so far; or ask again without tussah.resume.',
   ),
   idempotency_key_reused: kind(
     422,
@@ -163,10 +180,16 @@ export const errorKinds = {
     'This coordinator is shutting down.',
     'Try again in a few seconds.',
   ),
+  coordinator_restarted: kind(
+    503,
+    'server_error',
+    'The answer was cut by a restart of the coordinator. Only what was delivered is charged.',
+    'Resume it with tussah.resume if the request was resumable; else ask again.',
+  ),
   store_failed: kind(
     503,
     'server_error',
-    'The books could not be written, so the job was not completed. Nothing was charged.',
+    'The books could not be written, so the job was not completed. At most what you received is charged.',
     'Try again; the operator should look at the disk and the log.',
   ),
   internal: kind(

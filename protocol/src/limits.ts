@@ -37,6 +37,10 @@ export const limits = {
   firstTokenSilenceMs: 120_000,
   /** A lost contributor may come back to its job within this. */
   resumeGraceMs: 5_000,
+  /** A client whose connection broke may come back to its running answer within this. */
+  clientGraceMs: 15_000,
+  /** After a restart of the coordinator: a client may come back to its answer within this. */
+  resumeWindowMs: 120_000,
   heartbeatMs: 15_000,
   /** Two heartbeats missed. */
   heartbeatTimeoutMs: 40_000,

@@ -18,10 +18,16 @@ export const defaultSampling: Sampling = {
   frequencyPenalty: 0,
 };
 
+export const TokenIdSchema = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xff_ffff));
+
 const byte = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(255));
 // Finite: JSON reads 1e999 as infinity and writes that as null.
 const probability = {
-  token: v.pipe(v.string(), v.maxLength(limits.tokenBytes)),
+  token: v.pipe(
+    v.string(),
+    v.maxLength(limits.tokenBytes),
+    v.check((text) => text.isWellFormed(), 'contains a lone surrogate'),
+  ),
   logprob: v.pipe(v.number(), v.finite()),
   bytes: v.nullable(v.pipe(v.array(byte), v.maxLength(limits.tokenBytes))),
 };
