@@ -58,6 +58,15 @@ test('frames hold every piece once, in order, within the bounds of the protocol'
   );
 });
 
+test('the end goes with the last frame', () => {
+  const deltas: AnswerDelta[] = [
+    { position: 0, ids: Array.from({ length: 100 }, () => 1), text: 'a' },
+    { position: 100, ids: Array.from({ length: 100 }, () => 1), text: 'b', finishReason: 'stop' },
+  ];
+  expect(framesOf('job', deltas).map((frame) => frame.finishReason)).toEqual([undefined, 'stop']);
+  expect(framesOf('job', deltas.slice(0, 1)).map((frame) => frame.finishReason)).toEqual([undefined]);
+});
+
 test.each([
   ['a gap', { position: 1, ids: [1], text: 'x' }],
   ['no ids', { position: 0, ids: [], text: 'x' }],

@@ -1,7 +1,7 @@
 /** The pieces of one answer as the engine made them, kept until its job is settled so that any of them can be sent again. */
 import type { TextDeltaSchema } from '@tussah/protocol/contributor-frames';
 import { limits } from '@tussah/protocol/limits';
-import type { Logprob } from '@tussah/protocol/sampling';
+import type { FinishReason, Logprob } from '@tussah/protocol/sampling';
 import type * as v from 'valibot';
 
 /** A piece of an answer: `ids` decode to exactly `text`; `position` is the first id's, over the whole answer. */
@@ -10,6 +10,8 @@ export interface AnswerDelta {
   readonly ids: readonly number[];
   readonly text: string;
   readonly logprobs?: readonly Logprob[];
+  /** With the last piece of the answer, where its end is known by then. */
+  readonly finishReason?: FinishReason;
 }
 
 /** Newest first, so that appending shares everything that was there before. */
@@ -82,5 +84,8 @@ export function framesOf(jobId: string, deltas: readonly AnswerDelta[]): TextDel
     open.logprobs.push(...logprobs);
   }
   close();
+  const last = frames.at(-1);
+  const finishReason = deltas.at(-1)?.finishReason;
+  if (last !== undefined && finishReason !== undefined) last.finishReason = finishReason;
   return frames;
 }

@@ -4,7 +4,7 @@
  * the encoding of what is left of it.
  */
 import { limits } from '@tussah/protocol/limits';
-import type { Logprob } from '@tussah/protocol/sampling';
+import type { FinishReason, Logprob } from '@tussah/protocol/sampling';
 import type { EngineEvent } from './port.ts';
 import { StopMatcher } from './stop-matcher.ts';
 import { encodeExactly, type TokenCodec } from './token-codec.ts';
@@ -18,6 +18,8 @@ export interface AnswerDelta {
   readonly text: string;
   /** One for each sampling step that was visible; a character of several tokens may have one for all of them. */
   readonly logprobs?: readonly Logprob[];
+  /** With the last text of the answer, where its end is known by then. */
+  readonly finishReason?: FinishReason;
 }
 
 /** The fewest tokens that end with a whole character. */

@@ -93,6 +93,15 @@ describe('an answer', () => {
     expect(events.at(-1)).toMatchObject({ finishReason: 'stop' });
   });
 
+  test('the end is said with the last text, and with no other', async () => {
+    const deltas = deltasOf(await answerOf(saying(fakeCodec.encode('x river stone')), { stop: ['ver'] }));
+    expect(deltas.length).toBeGreaterThan(1);
+    expect(deltas.map((delta) => delta.finishReason)).toEqual([
+      ...deltas.slice(1).map(() => undefined),
+      'stop',
+    ]);
+  });
+
   test('a stop string that ends in new text may begin in the prefix', async () => {
     const prefix = { text: 'EN', ids: fakeCodec.encode('EN') };
     const events = await answerOf(saying(fakeCodec.encode('D more'), 'eog', 2), {

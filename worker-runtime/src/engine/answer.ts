@@ -66,10 +66,13 @@ export async function* runAnswer(options: AnswerOptions): AsyncGenerator<AnswerE
       // Nobody need wait for an engine to say that its last token was the last.
       const whole = assembler.endPosition >= job.maxTokens;
       if (event === 'due' || whole || finishReason !== null || batch.isDue) {
-        for (let delta = assembler.take(); delta !== undefined; delta = assembler.take()) {
+        for (let delta = assembler.take(); delta !== undefined;) {
+          const following = assembler.take();
           delivered.push(...delta.ids);
           batch.sent();
-          yield { type: 'delta', ...delta };
+          const end = finishReason === null || following !== undefined ? {} : { finishReason };
+          yield { type: 'delta', ...delta, ...end };
+          delta = following;
         }
       }
       if (batch.silentMs >= WORKING_MS) {

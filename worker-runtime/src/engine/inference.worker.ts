@@ -5,7 +5,8 @@ import { runAnswer } from './answer.ts';
 import { engineError, toEngineError } from './engine-failures.ts';
 import { serveEvents } from './event-channel.ts';
 import type { EngineChoice, InferenceApi } from './inference-api.ts';
-import type { Engine, LoadProgress } from './port.ts';
+import type { Engine } from './engine.ts';
+import type { LoadProgress } from './port.ts';
 
 let port: Engine | null = null;
 

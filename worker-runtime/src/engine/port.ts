@@ -6,7 +6,6 @@
 import type { EngineProfile } from '@tussah/protocol/engine-profile';
 import type { Failure } from '@tussah/protocol/errors';
 import type { Sampling } from '@tussah/protocol/sampling';
-import type { TokenCodec } from './token-codec.ts';
 
 /** Files of one build, verified while they are read. Addresses are absolute. */
 export interface EngineFile {
@@ -105,10 +104,4 @@ export interface EnginePort {
    */
   generate(job: GenerateJob, signal: AbortSignal): AsyncIterable<EngineEvent>;
   unload(): Promise<void>;
-}
-
-/** An adapter where it runs, beside the tokenizer of the build it has loaded. */
-export interface Engine extends EnginePort {
-  /** Throws `not_loaded`. */
-  readonly codec: TokenCodec;
 }

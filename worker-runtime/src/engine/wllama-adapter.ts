@@ -16,10 +16,18 @@ import { expectedOf, fileOf, named, readFiles } from './build-files.ts';
 import { ModelFiles } from './download.ts';
 import { engineError, reasonOf, throwIfAborted, toEngineError } from './engine-failures.ts';
 import { OneJob } from './one-job.ts';
-import type { Engine, EngineBuild, EngineEvent, GenerateJob, LoadProgress } from './port.ts';
+import type { Engine } from './engine.ts';
+import type { EngineBuild, EngineEvent, GenerateJob, LoadProgress } from './port.ts';
 import { wllamaProfile } from './profiles.ts';
 import { type OpenCodec, openCodec, type TokenCodec } from './token-codec.ts';
 import { type LoadedWllama, WllamaAnswer } from './wllama-answer.ts';
+
+/**
+ * Tokens in one step of the engine. From 64 on llama.cpp reads with another kernel, which is faster for long prompts and
+ * rounds differently: 0.004 in a log probability. Then a prompt read anew would not give what it gave when part of it
+ * was in the cache or written here, and a sampled answer would go on differently elsewhere.
+ */
+const READ_AT_ONCE = 32;
 
 export interface WllamaParts {
   readonly files?: ModelFiles;
@@ -130,6 +138,7 @@ async function start(weights: readonly Blob[], codec: TokenCodec, build: EngineB
       n_threads: 1,
       n_parallel: 1,
       n_gpu_layers: 0,
+      n_ubatch: READ_AT_ONCE,
       warmup: false,
     });
     await Promise.race([loading, broken]);

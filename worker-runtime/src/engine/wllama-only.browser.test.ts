@@ -94,6 +94,22 @@ test('a prefix that this engine would not have written is refused, once there is
   expect(await codeOf(collect(engine.generate(job, never())))).toBe('prefix_diverged');
 });
 
+test('how much was read at once leaves no trace in the probabilities', async () => {
+  const fresh = new WllamaEngine();
+  const short = jobFor(codec, chat('Tell a story'), { topLogprobs: 5, maxTokens: 4 });
+  const long = jobFor(codec, chat(`Tell a story${' and another'.repeat(40)}`), { maxTokens: 1 });
+  expect(long.prompt.ids.length).toBeGreaterThan(100);
+  try {
+    await fresh.load(await tinyGguf(), () => {}, never());
+    const alone = await collect(fresh.generate(short, never()));
+    await fresh.load(await tinyGguf(), () => {}, never());
+    await collect(fresh.generate(long, never()));
+    expect(await collect(fresh.generate(short, never()))).toEqual(alone);
+  } finally {
+    await fresh.unload();
+  }
+});
+
 test('the words of the prompt are not penalised', async () => {
   const prompt = chat('Repeat: red wolf river');
   const plain = await collect(engine.generate(jobFor(codec, prompt), never()));

@@ -51,6 +51,7 @@ declare module '@wllama/wllama' {
         readonly n_threads: number;
         readonly n_parallel: number;
         readonly n_gpu_layers: number;
+        readonly n_ubatch: number;
         readonly warmup: boolean;
       },
     ): Promise<void>;
