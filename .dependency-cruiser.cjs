@@ -40,6 +40,13 @@ module.exports = {
       to: { path: '^worker-runtime/' },
     },
     {
+      name: 'sim-on-core',
+      comment: 'the simulator stands in for the shell: it knows core and protocol only',
+      severity: 'error',
+      from: { path: '^coordinator/src/sim/' },
+      to: { path: '^(coordinator/src/(?!core/|sim/)|models/|client/|attestation/)' },
+    },
+    {
       name: 'pure-core',
       comment: 'core/ is pure: no shell, no I/O',
       severity: 'error',

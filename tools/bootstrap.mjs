@@ -21,6 +21,7 @@ const commands = {
   coordinator: { script: 'coordinator/src/main.ts', browser: false, ensures: false },
   contribute: { script: 'worker-runtime/src/headless/contribute-main.ts', browser: true, ensures: false },
   verify: { script: 'coordinator/src/verify/verify-main.ts', browser: false, ensures: false },
+  sim: { script: 'coordinator/src/sim/main.ts', browser: false, ensures: false },
   bench: { script: 'bench/src/main.ts', browser: true, ensures: false },
 };
 

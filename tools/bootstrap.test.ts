@@ -138,7 +138,7 @@ describe.skipIf(process.platform === 'win32')('the bootstrap', { timeout: 20_000
   it('names its commands when asked for another', async () => {
     const failed = await run(['vreify']);
     expect(failed.code).toBe(1);
-    expect(failed.stderr).toContain('start, test, coordinator, contribute, verify, bench');
+    expect(failed.stderr).toContain('start, test, coordinator, contribute, verify, sim, bench');
   });
 
   it("ends with the command's exit code", async () => {

@@ -10,6 +10,7 @@ import { filesBelow, hashOfFiles } from '../setup/stamp.mjs';
 const sources = [
   'web',
   'protocol',
+  'client',
   'models',
   'worker-runtime',
   'vite.config.ts',

@@ -2,8 +2,8 @@
  * One answer's life as a pure machine: waiting, streaming, then done, stopped or failed. Time comes with the events, in
  * milliseconds of one monotonic clock.
  */
+import type { ChatFailure } from '@tussah/client/events';
 import type { Usage } from '@tussah/protocol/chat-response';
-import type { Failure } from '@tussah/protocol/errors';
 import type { Receipt } from '@tussah/protocol/receipts';
 import type { FinishReason } from '@tussah/protocol/sampling';
 
@@ -29,12 +29,7 @@ export type Answer =
       readonly receipt: Receipt | null;
     })
   | (Common & { readonly phase: 'stopped' })
-  | (Common & { readonly phase: 'failed'; readonly failure: AskFailure });
-
-/** A failure, and how long the coordinator asks to wait where it does. */
-export interface AskFailure extends Failure {
-  readonly retryAfterSeconds?: number;
-}
+  | (Common & { readonly phase: 'failed'; readonly failure: ChatFailure });
 
 export type AnswerEvent =
   | { readonly type: 'text-delta'; readonly text: string; readonly atMs: number }
@@ -45,7 +40,7 @@ export type AnswerEvent =
       readonly jobId: string | null;
       readonly receipt: Receipt | null;
     }
-  | { readonly type: 'failed'; readonly failure: AskFailure }
+  | { readonly type: 'failed'; readonly failure: ChatFailure }
   | { readonly type: 'stopped' };
 
 export const asked = (atMs: number): Answer => ({

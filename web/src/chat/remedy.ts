@@ -1,5 +1,5 @@
 /** What a person at this page can do about a failure: the coordinator's remedies speak to programs too. */
-import type { AskFailure } from './answer.ts';
+import type { ChatFailure } from '@tussah/client/events';
 
 const remedies: Readonly<Record<string, string>> = {
   context_length_exceeded:
@@ -12,9 +12,11 @@ const remedies: Readonly<Record<string, string>> = {
   guest_budget_exhausted: 'Ask again later, or use an API key with its own balance.',
   model_not_found: 'Choose another model.',
   contributor_failed: 'Ask again.',
+  unreachable: 'Check your connection, then ask again.',
+  unreadable_answer: 'Reload the page to get its newest version, then ask again.',
 };
 
-export function remedyOf({ code, remedy, retryAfterSeconds }: AskFailure): string {
+export function remedyOf({ code, remedy, retryAfterSeconds }: ChatFailure): string {
   if (code === 'rate_limited' && retryAfterSeconds !== undefined)
     return `Wait ${retryAfterSeconds} s, then ask again.`;
   return Object.hasOwn(remedies, code) ? (remedies[code] ?? remedy) : remedy;

@@ -4,21 +4,32 @@ import { measure, type Answer } from './answer.ts';
 import { messagesOf, restored, saved, type Turn } from './conversation.ts';
 import { ChatSession } from './session.ts';
 
-const chunk = (text: string, finish: string | null = null, more: object = {}) => ({
+/** A chunk of one token, or of the end. */
+const chunk = (text: string, position = 0, finish: string | null = null, more: object = {}) => ({
   id: 'chatcmpl-1',
   object: 'chat.completion.chunk',
   created: 1,
   model: 'tussah-tiny',
   system_fingerprint: 'fp',
   choices: [{ index: 0, delta: text === '' ? {} : { content: text }, finish_reason: finish }],
+  ...(text === '' ? {} : { tussah: { jobId: 'job_000000000000000000000001', position, ids: [7] } }),
   ...more,
 });
 const usage = { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5 };
 const line = (value: unknown) => `data: ${typeof value === 'string' ? value : JSON.stringify(value)}\n\n`;
-const whole = [line(chunk('Hel')), line(chunk('lo')), line(chunk('', 'stop', { usage })), line('[DONE]')];
+const whole = [
+  line(chunk('Hel')),
+  line(chunk('lo', 1)),
+  line(chunk('', 2, 'stop', { usage })),
+  line('[DONE]'),
+];
 
 interface Sent {
-  readonly body: { readonly model: string; readonly messages: readonly unknown[] };
+  readonly body: {
+    readonly model: string;
+    readonly messages: readonly unknown[];
+    readonly tussah: { readonly resume?: unknown };
+  };
   readonly headers: Headers;
 }
 
@@ -43,6 +54,7 @@ function scripted(script: readonly ((signal: AbortSignal) => Response | Promise<
     nextFrame: (callback) => frames.push(callback),
     onChange: (turns) => changes.push(turns),
     onEnd: (answer) => ends.push(answer),
+    reconnecting: { baseMs: 1, capMs: 2, totalMs: 20 },
   });
   const last = () => changes.at(-1)?.at(-1)?.answer;
   const frame = () => frames.splice(0).forEach((callback) => callback());
@@ -53,14 +65,20 @@ const stream =
   (parts: readonly string[], after: 'close' | 'hang' | 'break' = 'close') =>
   (signal: AbortSignal) =>
     new Response(
-      new ReadableStream({
-        start(controller) {
-          for (const part of parts) controller.enqueue(new TextEncoder().encode(part));
-          if (after === 'close') controller.close();
-          if (after === 'break') controller.error(new TypeError('network error'));
-          signal.addEventListener('abort', () => controller.error(signal.reason));
+      new ReadableStream(
+        {
+          start(controller) {
+            for (const part of parts) controller.enqueue(new TextEncoder().encode(part));
+            if (after === 'close') controller.close();
+            signal.addEventListener('abort', () => controller.error(signal.reason));
+          },
+          // All parts were read.
+          pull(controller) {
+            if (after === 'break') controller.error(new TypeError('network error'));
+          },
         },
-      }),
+        new CountQueuingStrategy({ highWaterMark: 0 }),
+      ),
       { headers: { 'content-type': 'text/event-stream; charset=utf-8' } },
     );
 
@@ -89,7 +107,7 @@ describe('ChatSession', () => {
   });
 
   it('changes at most once a frame', async () => {
-    const many = Array.from({ length: 50 }, () => line(chunk('a')));
+    const many = Array.from({ length: 50 }, (_, i) => line(chunk('a', i)));
     const chat = scripted([stream(many, 'hang')]);
     const done = chat.session.ask('Hi', 'm', null);
     await turnsOfTheLoop();
@@ -133,7 +151,7 @@ describe('ChatSession', () => {
 
   it('shows an error in the middle of the stream beside the text before it', async () => {
     const broken = line(errorBody(failure('contributor_failed')));
-    const chat = scripted([stream([whole[0] ?? '', broken, line(chunk('more'))])]);
+    const chat = scripted([stream([whole[0] ?? '', broken, line(chunk('more', 1))])]);
     await chat.session.ask('Hi', 'm', null);
     expect(chat.last()).toMatchObject({
       phase: 'failed',
@@ -149,17 +167,18 @@ describe('ChatSession', () => {
     ['chunks of another shape', [stream([line({ hello: 1 })])], 'unreadable_answer'],
     ['what is not JSON', [stream([line('{')])], 'unreadable_answer'],
     ['a page instead of a stream', [() => new Response('<html>')], 'unreadable_answer'],
-    ["a proxy's error page", [() => new Response('<html>', { status: 502 })], 'internal'],
+    ["a proxy's error page", [() => new Response('<html>', { status: 500 })], 'internal'],
   ])('fails on %s', async (_, script, code) => {
     const chat = scripted(script);
     await chat.session.ask('Hi', 'm', null);
     expect(chat.last()).toMatchObject({ phase: 'failed', failure: { code } });
   });
 
-  it('takes an answer as whole whose end was said, without [DONE]', async () => {
-    const chat = scripted([stream(whole.slice(0, 3))]);
+  it('shows nothing of a connection that broke and came back but the rest of the answer', async () => {
+    const chat = scripted([stream(whole.slice(0, 1), 'break'), stream(whole.slice(1))]);
     await chat.session.ask('Hi', 'm', null);
-    expect(chat.last()?.phase).toBe('done');
+    expect(chat.last()).toMatchObject({ phase: 'done', text: 'Hello' });
+    expect(chat.sent[1]?.body.tussah.resume).toEqual({ jobId: 'job_000000000000000000000001', ids: [7] });
   });
 
   it('sends the earlier turns, without those that were never answered', async () => {

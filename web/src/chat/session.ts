@@ -13,6 +13,7 @@ export interface SessionOptions {
   readonly nextFrame: (callback: () => void) => void;
   readonly onChange: (turns: readonly Turn[]) => void;
   readonly onEnd: (answer: Answer) => void;
+  readonly reconnecting?: NonNullable<AskOptions['reconnecting']>;
 }
 
 export class ChatSession {
@@ -41,7 +42,7 @@ export class ChatSession {
     await this.#run([...this.#turns.slice(0, -1), again], apiKey);
   }
 
-  /** Ends the running answer; the coordinator sees the connection close and charges what was delivered. */
+  /** Ends the running answer here; the coordinator stops a little later, in case somebody comes back for it. */
   stop(): void {
     this.#running?.abort();
   }
@@ -59,7 +60,7 @@ export class ChatSession {
 
   async #run(turns: readonly Turn[], apiKey: string | null): Promise<void> {
     const controller = new AbortController();
-    const { fetch, now, nextFrame, onEnd } = this.#options;
+    const { fetch, now, nextFrame, onEnd, reconnecting = {} } = this.#options;
     this.#running = controller;
     this.#set(turns);
     const model = turns.at(-1)?.model ?? '';
@@ -69,7 +70,7 @@ export class ChatSession {
       if (current() && pending.length > 0) this.#apply(pending);
       pending = [];
     };
-    const options = { fetch, now, apiKey, signal: controller.signal };
+    const options = { fetch, now, apiKey, signal: controller.signal, reconnecting };
     for await (const event of ask({ model, messages: messagesOf(turns) }, options)) {
       if (pending.length === 0 && event.type === 'text-delta') nextFrame(flush);
       pending.push(event);

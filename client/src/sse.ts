@@ -1,6 +1,6 @@
 /**
  * Server-sent events (WHATWG HTML 9.2.6), as much as a chat stream uses: `data` and `event` fields, comments, all three
- * line ends, and chunks cut anywhere, inside a character too. `id` and `retry` are read over: a chat is not resumed.
+ * line ends, and chunks cut anywhere, inside a character too. `id` and `retry` are read over: a chat is resumed by token ids.
  */
 export interface ServerEvent {
   readonly event: string;
