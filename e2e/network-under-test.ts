@@ -33,10 +33,14 @@ export class NetworkUnderTest {
     this.log = log;
   }
 
-  static async start(flags: readonly string[] = []): Promise<NetworkUnderTest> {
+  /** `script` may be a coordinator with other settings. */
+  static async start(
+    flags: readonly string[] = [],
+    script = 'coordinator/src/main.ts',
+  ): Promise<NetworkUnderTest> {
     const folder = mkdtempSync(join(tmpdir(), 'tussah-e2e-'));
     const data = join(folder, 'data');
-    const args = [join(root, 'coordinator/src/main.ts'), '--port', '0', '--data', data, ...flags];
+    const args = [join(root, script), '--port', '0', '--data', data, ...flags];
     const coordinator = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     const log: string[] = [];
     createInterface({ input: coordinator.stderr }).on('line', (line) => log.push(line));

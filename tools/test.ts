@@ -4,7 +4,14 @@ import { ensureBrowser } from './setup/browser.ts';
 import { killAll, root } from './setup/processes.ts';
 import { filesBelow } from './setup/stamp.mjs';
 import { parseTestArguments, testHelp, type TestArguments } from './test/arguments.ts';
-import { runProject, runSite, runStaticCheck, staticChecks, type CheckResult } from './test/checks.ts';
+import {
+  runProject,
+  runSite,
+  runStaticCheck,
+  staticChecks,
+  type CheckOptions,
+  type CheckResult,
+} from './test/checks.ts';
 import {
   checkNames,
   isSearched,
@@ -44,7 +51,7 @@ async function main(): Promise<number> {
 
 async function runAll(
   selection: Selection,
-  { deep }: TestArguments,
+  { deep, failover }: TestArguments,
   testFiles: readonly string[],
 ): Promise<Tally> {
   let tally = emptyTally;
@@ -65,7 +72,12 @@ async function runAll(
     const result =
       name === 'files'
         ? checkFiles(selection, testFiles, ran)
-        : await runOne(name, { deep, patterns: selection.patterns, note: (text) => activity.note(text) });
+        : await runOne(name, {
+            deep,
+            failover,
+            patterns: selection.patterns,
+            note: (text) => activity.note(text),
+          });
     ran.set(name, result);
     tally = addResult(tally, result);
     if (result.failed === 0) activity.done(result.summary);
@@ -77,14 +89,7 @@ async function runAll(
   return tally;
 }
 
-function runOne(
-  name: Exclude<CheckName, 'files'>,
-  options: {
-    readonly deep: boolean;
-    readonly patterns: readonly string[];
-    readonly note: (text: string) => void;
-  },
-): Promise<CheckResult> {
+function runOne(name: Exclude<CheckName, 'files'>, options: CheckOptions): Promise<CheckResult> {
   switch (name) {
     case 'unit':
     case 'browser':

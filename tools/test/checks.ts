@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, relative, sep } from 'node:path';
 import { ensureSite } from '../start/site.ts';
 import { root } from '../setup/processes.ts';
+import { variablesOf, type TestArguments } from './arguments.ts';
 import { countReport, parseReport, testsOf, type Skip } from './report.ts';
 import { runCheck } from './run-check.ts';
 import type { Project } from './selection.ts';
@@ -20,8 +21,7 @@ export interface CheckResult {
   readonly output: string;
 }
 
-export interface CheckOptions {
-  readonly deep: boolean;
+export interface CheckOptions extends Omit<TestArguments, 'names'> {
   readonly patterns: readonly string[];
   readonly note: (text: string) => void;
 }
@@ -67,6 +67,8 @@ export const staticChecks = {
 /** vitest has limits for each test; these are for when it hangs altogether. */
 const projectTimeoutMs: Record<Project, number> = { unit: 600_000, browser: 600_000, e2e: 900_000 };
 const deepFactor = 6;
+/** A kill of the failover test, with the answer it falls into, on either engine of a busy machine. */
+const killMs = 20_000;
 
 export async function runStaticCheck({ script, args, timeoutMs }: StaticCheck): Promise<CheckResult> {
   const run = await runCheck(script, args, { timeoutMs });
@@ -104,8 +106,10 @@ export async function runProject(project: Project, options: CheckOptions): Promi
         ...options.patterns,
       ],
       {
-        timeoutMs: projectTimeoutMs[project] * (options.deep ? deepFactor : 1),
-        env: { TUSSAH_TEST_REPORT: path, ...(options.deep ? { TUSSAH_DEEP: '1' } : {}) },
+        timeoutMs:
+          projectTimeoutMs[project] * (options.deep ? deepFactor : 1) +
+          killMs * (options.failover.kills ?? 0),
+        env: { TUSSAH_TEST_REPORT: path, ...variablesOf(options) },
         onTick: () => options.note(progress(path)),
       },
     );

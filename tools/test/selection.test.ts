@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseTestArguments } from './arguments.ts';
+import { parseTestArguments, variablesOf } from './arguments.ts';
 import { checkNames, isSearched, isTestFile, leftOut, projectOf, select } from './selection.ts';
 
 const files = [
@@ -57,8 +57,38 @@ describe('the command line of npm test', () => {
   it('reads names and --deep', () => {
     expect(parseTestArguments(['lint', '--deep'])).toEqual({
       ok: true,
-      value: { kind: 'test', arguments: { names: ['lint'], deep: true } },
+      value: {
+        kind: 'test',
+        arguments: { names: ['lint'], deep: true, failover: { engine: null, kills: null } },
+      },
     });
+  });
+
+  it('passes the engine and the number of kills on to the failover test', () => {
+    const parsed = parseTestArguments(['failover', '--engine', 'wllama', '--kills', '20']);
+    if (!parsed.ok || parsed.value.kind !== 'test') throw new Error('refused');
+    expect(variablesOf(parsed.value.arguments)).toEqual({
+      TUSSAH_FAILOVER_ENGINE: 'wllama',
+      TUSSAH_FAILOVER_KILLS: '20',
+    });
+  });
+
+  it('takes them without names, too, since all tests run then', () => {
+    expect(parseTestArguments(['--kills', '3']).ok).toBe(true);
+  });
+
+  it.each([
+    [['failover', '--engine', 'llama'], '--engine'],
+    [['failover', '--kills', '0'], '--kills'],
+    [['failover', '--kills', '2.5'], '--kills'],
+    [['failover', '--kills', '1001'], '--kills'],
+    [['failover', '--kills'], '--kills'],
+    [['lint', '--kills', '3'], 'failover'],
+  ])('refuses %j', (args, named) => {
+    const parsed = parseTestArguments(args);
+    if (parsed.ok) throw new Error('accepted');
+    expect(parsed.failure).toMatchObject({ code: 'bad_flags', remedy: expect.stringContaining('--help') });
+    expect(parsed.failure.message).toContain(named);
   });
 
   it('refuses unknown flags', () => {
