@@ -18,12 +18,16 @@ export interface Metric {
 export interface BenchResult {
   readonly bench: string;
   readonly metrics: Readonly<Record<string, Metric>>;
+  /** What was compared, and how: versions and settings by name. */
+  readonly settings: Readonly<Record<string, string>>;
 }
+
+export type Note = (name: string, text: string) => void;
 
 export interface Bench {
   readonly summary: string;
-  /** `say` shows progress. */
-  run(say: (line: string) => void): Promise<Readonly<Record<string, Metric>>>;
+  /** `say` shows progress; `note` keeps a version or a setting with the result. */
+  run(say: (line: string) => void, note: Note): Promise<Readonly<Record<string, Metric>>>;
 }
 
 export function metric(
@@ -59,7 +63,7 @@ export function cpuPerCall(call: () => void, options: { calls?: number; rounds?:
 const number = (value: number | null): string =>
   value === null ? '' : Number(value.toPrecision(4)).toString();
 
-export function table({ metrics }: BenchResult): string {
+export function table({ metrics, settings }: BenchResult): string {
   const rows = [
     ['metric', 'value', 'unit', 'floor', 'ratio', 'target', ''],
     ...Object.entries(metrics).map(([name, m]) => [
@@ -73,14 +77,13 @@ export function table({ metrics }: BenchResult): string {
     ]),
   ];
   const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
-  return rows
-    .map((row) =>
-      row
-        .map((cell, i) => cell.padEnd(widths[i] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
+  const lines = rows.map((row) =>
+    row
+      .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+  return [...lines, ...Object.entries(settings).map(([name, text]) => `${name}: ${text}`)].join('\n');
 }
 
 /** Keeps a result beside what it was measured on. */

@@ -8,6 +8,10 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   relay: async () => (await import('./relay/relay.ts')).relay,
   e2e: async () => (await import('./e2e/e2e.ts')).e2e,
   engines: async () => (await import('./engines/engines.ts')).engines,
+  match: async () => (await import('./match/match.ts')).match,
+  idle: async () => (await import('./idle/idle.ts')).idle,
+  peers: async () => (await import('./peers/peers.ts')).peers,
+  ledger: async () => (await import('./ledger/ledger.ts')).ledger,
 };
 
 const help = `Usage: npm run bench -- NAME [--json]
@@ -15,6 +19,10 @@ const help = `Usage: npm run bench -- NAME [--json]
   relay    CPU a token of the coordinator, against a bare relay and the work it adds
   e2e      a whole chat through the network, against the same engine called directly
   engines  each engine alone: first and later loads, reading a prompt, making an answer
+  peers    the coordinator beside nginx, a Node pipe, Portkey and LiteLLM
+  ledger   CPU of a durable settlement, against the raw insert of its rows
+  match    CPU of one matching decision among 100,000 contributors, against a bare heap a model
+  idle     memory and CPU of an idle contributor, against a plain ws server
 
 Results are kept in bench/results/. With --json the last line is one JSON object.
 Exit code 0: every target met; 1: one missed; 2: bad usage.`;
@@ -45,8 +53,12 @@ async function main(): Promise<number> {
     return 2;
   }
   const bench = await load();
-  const metrics = await bench.run((line) => console.error(line));
-  const result = { bench: name, metrics };
+  const settings: Record<string, string> = {};
+  const metrics = await bench.run(
+    (line) => console.error(line),
+    (what, text) => (settings[what] = text),
+  );
+  const result = { bench: name, metrics, settings };
   keep(join(dirname(fileURLToPath(import.meta.url)), '../results'), result);
   console.log(values.json ? JSON.stringify(result) : table(result));
   return Object.values(metrics).some((metric) => metric.pass === false) ? 1 : 0;

@@ -1,4 +1,4 @@
-/** The real coordinator in a process of its own, which tells its CPU time when asked. */
+/** The real coordinator in a process of its own, which tells its CPU time when asked. Its arguments are settings. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -8,7 +8,7 @@ import { pino } from 'pino';
 
 const root = resolve(import.meta.dirname, '../../..');
 const folder = mkdtempSync(join(tmpdir(), 'tussah-bench-'));
-const config = readConfig(['--port', '0', '--data', folder], {}, root);
+const config = readConfig(['--port', '0', '--data', folder, ...process.argv.slice(2)], {}, root);
 // Logs go where an operator's would: through the logger, to a descriptor.
 const log = pino({ level: 'info', base: null }, pino.destination({ dest: '/dev/null', sync: false }));
 const coordinator = await startCoordinator({

@@ -44,7 +44,8 @@ export function bareContributor(url: string): Promise<WebSocket> {
   const socket = new WebSocket(url.replace('http', 'ws'));
   socket.on('message', (data) => {
     const { jobId } = JSON.parse((data as Buffer).toString()) as { jobId: string };
-    void stream(socket, jobId).then(() => socket.send(JSON.stringify({ type: 'job-done', jobId })));
+    const send = (frame: ContributorFrame) => socket.send(JSON.stringify(frame));
+    void stream(jobId, send).then(() => socket.send(JSON.stringify({ type: 'job-done', jobId })));
   });
   return new Promise((done, failed) => {
     socket.on('open', () => done(socket));
@@ -60,19 +61,23 @@ export const load: { rhythm: 'full' | 'paced' } = { rhythm: 'full' };
 const PACED_TOKENS = 4;
 const PACED_MS = 25;
 
-async function stream(socket: WebSocket, jobId: string): Promise<void> {
+async function stream(jobId: string, send: (frame: ContributorFrame) => void): Promise<void> {
   for (const [position, { id, text }] of answer.entries()) {
     if (load.rhythm === 'full') await new Promise((done) => setImmediate(done));
     else if (position > 0 && position % PACED_TOKENS === 0)
       await new Promise((done) => setTimeout(done, PACED_MS));
-    socket.send(
-      JSON.stringify({ type: 'text-delta', jobId, position, ids: [id], text } satisfies ContributorFrame),
-    );
+    send({ type: 'text-delta', jobId, position, ids: [id], text });
   }
 }
 
-/** A contributor for the coordinator: proves its key, announces the build, signs its segments. */
-export async function realContributor(url: string): Promise<WebSocket> {
+/**
+ * A contributor for the coordinator: proves its key, announces the build, signs its segments. `say` sends the answer's
+ * `text-delta` frames; by default one a token.
+ */
+export async function realContributor(
+  url: string,
+  say: (jobId: string, send: (frame: ContributorFrame) => void) => Promise<void> = stream,
+): Promise<WebSocket> {
   const identity = await newIdentity();
   const socket = new WebSocket(`${url.replace('http', 'ws')}/worker`);
   const send = (frame: ContributorFrame) => socket.send(JSON.stringify(frame));
@@ -105,7 +110,7 @@ export async function realContributor(url: string): Promise<WebSocket> {
     else if (frame.type === 'job-offer') {
       const { jobId } = frame;
       send({ type: 'job-accept', jobId });
-      await stream(socket, jobId);
+      await say(jobId, send);
       const facts = {
         jobId,
         contributor: identity.publicKey,
