@@ -1,7 +1,9 @@
 /** Whether a request becomes a job: model, context, money and queue are checked, and the money held, before anything runs. */
 import { failure, type ErrorCode, type Failure } from '@tussah/protocol/errors';
 import type { Nano } from '@tussah/protocol/money';
-import { admitGuest } from './guests.ts';
+import { dearestOf } from './bids.ts';
+import { admitGuest, queueGroupOf } from './guests.ts';
+import { takes } from './job-events.ts';
 import { ceilingOf, place } from './jobs.ts';
 import type { Flow, Job, JobRequest, Pool } from './state.ts';
 import { note, type Turn } from './turn.ts';
@@ -9,7 +11,8 @@ import { note, type Turn } from './turn.ts';
 /** Admits a request and places its job, or refuses it at once with the reason. */
 export function submit(turn: Turn, request: JobRequest): void {
   const { state } = turn;
-  if (state.jobs.has(request.id)) throw new Error(`job ${request.id} was submitted twice`);
+  // The shell draws the ids: one that is known already is a bug of ours.
+  takes(state.jobs.get(request.id), 'job-submitted');
   const pool = state.pools.get(request.model);
   if (pool === undefined) return refuse(turn, request, failure('model_not_found', undefined, 'model'));
   if (request.guest && state.config.guests === null)
@@ -29,7 +32,7 @@ export function submit(turn: Turn, request: JobRequest): void {
   const reservedNano = maxPriceNano !== undefined && maxPriceNano < ceiling ? maxPriceNano : ceiling;
   const objection = objectionTo(turn, pool, request, reservedNano);
   if (objection !== undefined) return refuse(turn, request, objection);
-  const job = newJob(turn, request, maxTokens, reservedNano);
+  const job = newJob(turn, pool, request, maxTokens, reservedNano);
   state.jobs.set(request.id, job);
   hold(turn, job);
   place(turn, job);
@@ -77,16 +80,22 @@ function objectionTo(
     return failure(request.guest ? 'guest_budget_exhausted' : 'insufficient_balance');
   const flow = state.flows.get(request.flow);
   if ((flow?.active ?? 0) >= config.concurrentPerAccount) return failure('rate_limited');
-  if (pool.queue.size >= config.queuedPerModel || (flow?.queued ?? 0) >= config.queuedPerAccount)
-    return failure('queue_full');
+  // Who waits may take as many places as are still free (Choudhury and Hahne, 1998): some are left for who comes later.
+  const free = config.queuedPerModel - pool.queue.size;
+  const waiting = pool.queue.waitingOf(queueGroupOf(request) ?? request.flow);
+  if (waiting >= free || (flow?.queued ?? 0) >= config.queuedPerAccount) return failure('queue_full');
   return undefined;
 }
 
-const newJob = (turn: Turn, request: JobRequest, maxTokens: number, reservedNano: Nano): Job => ({
+const newJob = (turn: Turn, pool: Pool, request: JobRequest, maxTokens: number, reservedNano: Nano): Job => ({
   request,
+  attempts: 0,
+  checkpointedTokens: null,
+  promptTokens: request.prompt.ids.length,
   phase: 'queued',
   maxTokens,
   reservedNano,
+  dearestNano: dearestOf(pool.model.price, request.prompt.ids.length, maxTokens, reservedNano),
   submittedAtMs: turn.atMs,
   waitUntilMs: turn.atMs + request.maxWaitMs,
   lease: null,
@@ -94,16 +103,18 @@ const newJob = (turn: Turn, request: JobRequest, maxTokens: number, reservedNano
   ids: [],
   text: [],
   tried: new Set(),
-  attempts: 0,
   done: null,
   outcome: null,
   draft: null,
   failure: null,
+  endSaid: null,
   ttftMs: null,
   scheduledMs: Infinity,
+  cut: null,
 });
 
-function hold(turn: Turn, job: Job): void {
+/** Reserves what a job can cost at most, and counts it for its flow. */
+export function hold(turn: Turn, job: Job): void {
   const { reserved, flows } = turn.state;
   const { payer, flow: name } = job.request;
   reserved.set(payer, (reserved.get(payer) ?? 0n) + job.reservedNano);

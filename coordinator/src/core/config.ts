@@ -28,6 +28,10 @@ export interface CoreConfig {
   readonly firstTokenSilenceMs: number;
   readonly tokenSilenceMs: number;
   readonly resumeGraceMs: number;
+  /** How often a streaming job that goes on is written down: the most of a contributor's work that a crash can cost it. */
+  readonly checkpointMs: number;
+  /** How long after a restart a resumable job waits for its client. */
+  readonly resumeWindowMs: number;
   readonly helloTimeoutMs: number;
   readonly heartbeatMs: number;
   readonly heartbeatTimeoutMs: number;
@@ -49,6 +53,8 @@ export const defaultCoreConfig: CoreConfig = {
   firstTokenSilenceMs: limits.firstTokenSilenceMs,
   tokenSilenceMs: limits.tokenSilenceMs,
   resumeGraceMs: limits.resumeGraceMs,
+  checkpointMs: 1_000,
+  resumeWindowMs: limits.resumeWindowMs,
   helloTimeoutMs: limits.helloTimeoutMs,
   heartbeatMs: limits.heartbeatMs,
   heartbeatTimeoutMs: limits.heartbeatTimeoutMs,

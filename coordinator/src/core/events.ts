@@ -5,13 +5,16 @@ import type { Nano } from '@tussah/protocol/money';
 import type { Receipt, SegmentFacts } from '@tussah/protocol/receipts';
 import type { FinishReason, Logprob } from '@tussah/protocol/sampling';
 import type { Transaction } from './ledger.ts';
-import type { ContributorStats, JobRequest, SettlementDraft } from './state.ts';
+import type { ContributorStats, JobCheckpoint, JobRequest, SettlementDraft } from './state.ts';
 
 export type HelloFrame = Extract<ContributorFrame, { type: 'hello' }>;
 
 export type Event =
   | { readonly type: 'tick' }
   | { readonly type: 'job-submitted'; readonly request: JobRequest }
+  /** The first event after a start: what the journal holds of jobs that a restart cut. */
+  | { readonly type: 'jobs-recovered'; readonly checkpoints: readonly JobCheckpoint[] }
+  | { readonly type: 'job-resumed'; readonly resumption: Resumption }
   /** The client went away, or the coordinator can't wait any longer. */
   | { readonly type: 'job-abandoned'; readonly jobId: string; readonly code: 'client_gone' | 'shutting_down' }
   | { readonly type: 'connection-opened'; readonly connectionId: string; readonly nonce: string }
@@ -39,6 +42,14 @@ export type Event =
   /** A credit that the store has made durable. */
   | { readonly type: 'credited'; readonly transaction: Transaction }
   | { readonly type: 'drain' };
+
+/** A client comes back for the rest of an answer that a restart cut, and brings what no checkpoint holds. */
+export interface Resumption extends Pick<JobRequest, 'flow' | 'prompt' | 'promptHash' | 'stop'> {
+  readonly jobId: string;
+  readonly requestHash: string;
+  /** All ids of the answer that the client has received. */
+  readonly ids: readonly number[];
+}
 
 export type TimedEvent = Event & { readonly atMs: number };
 
@@ -76,9 +87,19 @@ export type Effect =
   | {
       readonly type: 'deliver';
       readonly jobId: string;
+      /** Of the first id, in the whole answer. */
+      readonly position: number;
+      readonly ids: readonly number[];
       readonly text: string;
       readonly logprobs: readonly Logprob[] | undefined;
     }
+  /**
+   * To be written down, replacing the job's last one, if the client has got everything delivered so far. `awaited`: nothing
+   * more may leave before this one is durable.
+   */
+  | { readonly type: 'checkpoint'; readonly checkpoint: JobCheckpoint; readonly awaited: boolean }
+  /** The job ended without a settlement, which would have removed its checkpoint. */
+  | { readonly type: 'forget-checkpoint'; readonly jobId: string }
   | { readonly type: 'settle'; readonly draft: SettlementDraft }
   | { readonly type: 'complete'; readonly jobId: string; readonly answer: Answer }
   /** The job ended without a whole answer; `receipt` is there when part of it was charged. */
@@ -88,6 +109,8 @@ export type Effect =
       readonly failure: Failure<ErrorCode>;
       readonly receipt: Receipt | null;
     }
+  /** The job stays as it is. */
+  | { readonly type: 'resume-refused'; readonly jobId: string; readonly failure: Failure<ErrorCode> }
   | { readonly type: 'note'; readonly note: Note };
 
 /** For logs and metrics: what happened, never what was said. */
@@ -96,6 +119,17 @@ export type Note =
   | { readonly kind: 'contributor-left'; readonly publicKey: string; readonly reason: string }
   | { readonly kind: 'model-ready'; readonly publicKey: string; readonly build: string }
   | { readonly kind: 'job-queued' | 'job-started'; readonly jobId: string; readonly model: string }
+  /** Found in the journal after a restart, or left to it before one. */
+  | {
+      readonly kind: 'job-interrupted' | 'job-suspended';
+      readonly jobId: string;
+      readonly model: string;
+      readonly resumable: boolean;
+    }
+  /** The shell's: what was to be written down of a running job was not. */
+  | { readonly kind: 'checkpoint-failed'; readonly jobId: string }
+  /** Its client came back after a restart. */
+  | { readonly kind: 'job-resumed'; readonly jobId: string; readonly model: string; readonly tokens: number }
   | { readonly kind: 'job-refused'; readonly jobId: string; readonly code: ErrorCode }
   | {
       readonly kind: 'job-moved';

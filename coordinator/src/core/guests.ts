@@ -2,7 +2,7 @@
 import { fail, failure, ok, type ErrorCode, type Result } from '@tussah/protocol/errors';
 import { costOf, type Nano } from '@tussah/protocol/money';
 import { ledgerAccounts } from './ledger.ts';
-import type { Contributor, GuestDay, HeldBuild, Job, State } from './state.ts';
+import type { Contributor, GuestDay, HeldBuild, Job, JobRequest, State } from './state.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -40,7 +40,7 @@ export function admitGuest(
   return ok(undefined);
 }
 
-/** Whether a contributor may still earn from guests today what this job may cost. */
+/** Whether a contributor may still earn from guests today what this job, which can pay it, may cost. */
 export function guestMayUse(
   state: State,
   atMs: number,
@@ -51,11 +51,16 @@ export function guestMayUse(
   const caps = state.config.guests;
   if (!job.request.guest || caps === null) return true;
   const spent = today(state, atMs);
-  const cost = costOf(build.ask, job.request.prompt.ids.length, job.maxTokens);
   const earned = spent.byContributor.get(contributor.publicKey) ?? 0n;
   const owned = contributor.wallet === null ? 0n : (spent.byOwner.get(contributor.wallet) ?? 0n);
-  return earned + cost <= caps.perContributorDailyNano && owned + cost <= caps.perOwnerDailyNano;
+  const mayEarn = (cost: Nano): boolean =>
+    earned + cost <= caps.perContributorDailyNano && owned + cost <= caps.perOwnerDailyNano;
+  // What is reserved is at least the cost, and at hand.
+  return mayEarn(job.reservedNano) || mayEarn(costOf(build.ask, job.promptTokens, job.maxTokens));
 }
+
+/** All guests together weigh in the queue as one account does, however many networks they come from. */
+export const queueGroupOf = ({ guest }: JobRequest): string | undefined => (guest ? 'guests' : undefined);
 
 /** Counts what a guest's job has cost. */
 export function countGuest(

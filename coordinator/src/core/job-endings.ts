@@ -2,6 +2,7 @@
 import { failure } from '@tussah/protocol/errors';
 import type { Receipt } from '@tussah/protocol/receipts';
 import { countGuest } from './guests.ts';
+import { takes } from './job-events.ts';
 import { enter, send } from './job-phases.ts';
 import { apply } from './ledger.ts';
 import { settlementOf } from './settlement.ts';
@@ -24,7 +25,7 @@ export function settleOrEnd(turn: Turn, job: Job, outcome: Outcome): void {
 /** The receipt is signed and durable: money moves, and the client may know. */
 export function onSettled(turn: Turn, jobId: string, receipt: Receipt): void {
   const job = turn.state.jobs.get(jobId);
-  if (job === undefined || job.outcome === null || job.draft === null) return;
+  if (!takes(job, 'settled') || job.outcome === null || job.draft === null) return;
   if (job.draft.transaction !== null) apply(turn.state.balances, job.draft.transaction);
   if (job.request.guest) {
     const parts = receipt.segments.map((segment, i) => ({
@@ -52,18 +53,36 @@ export function onSettled(turn: Turn, jobId: string, receipt: Receipt): void {
 
 export function onSettlementFailed(turn: Turn, jobId: string): void {
   const job = turn.state.jobs.get(jobId);
-  if (job === undefined || job.outcome === null) return;
+  if (!takes(job, 'settlement-failed')) return;
   job.failure = 'store_failed';
   end(turn, job, { kind: 'failed', finishReason: null }, null);
 }
 
-/** Releases what the job held and tells the client how it ended. */
+/** Nobody came back to a job that a restart cut: it costs what was written down. */
+export function settleInterrupted(turn: Turn, job: Job): void {
+  const { cut } = job;
+  if (cut !== null && cut.tokens > 0) job.segments.push({ ...cut, end: 'lost', signature: null });
+  job.cut = null;
+  job.failure = 'coordinator_restarted';
+  settleOrEnd(turn, job, { kind: 'failed', finishReason: null });
+}
+
+/** Forgets a job and releases what it held. */
+export function dismiss(turn: Turn, job: Job): void {
+  enter(job, 'ended');
+  turn.state.jobs.delete(job.request.id);
+  turn.state.deadlines.forget('job', job.request.id);
+  turn.state.deadlines.forget('checkpoint', job.request.id);
+  releaseReservation(turn, job);
+}
+
+/** Tells the client how its job ended. */
 function end(turn: Turn, job: Job, outcome: Outcome, receipt: Receipt | null): void {
   const { state } = turn;
   const { request } = job;
-  enter(job, 'ended');
-  state.jobs.delete(request.id);
-  releaseReservation(turn, job);
+  dismiss(turn, job);
+  if (receipt === null && job.checkpointedTokens !== null)
+    turn.effects.push({ type: 'forget-checkpoint', jobId: request.id });
   if (outcome.kind === 'complete' && receipt !== null && outcome.finishReason !== null) {
     state.answered += 1;
     state.completionTokens += receipt.usage.completionTokens;

@@ -1,63 +1,59 @@
-/** Frames about a job. Each function returns a sentence when the frame is a breach of the protocol. */
+/** Frames about a job, as `job-events.ts` allows them. */
 import { hashOfIds } from '@tussah/protocol/bytes';
-import type { ContributorFrame } from '@tussah/protocol/contributor-frames';
+import { onLeaseBegun } from './checkpoints.ts';
 import { settleOrEnd } from './job-endings.ts';
+import { heldBy, jobFrames, takes, type JobFrame } from './job-events.ts';
 import { enter } from './job-phases.ts';
 import { endLease, loseLease, release, schedule } from './jobs.ts';
 import type { Contributor, Job, Lease } from './state.ts';
 import { note, type Turn } from './turn.ts';
 
-type Frame<Type extends ContributorFrame['type']> = Extract<ContributorFrame, { type: Type }>;
-type Breach = string | undefined;
+type Frame<Type extends JobFrame['type']> = Extract<JobFrame, { type: Type }>;
 
-/** The job a frame is about, if the sender holds its lease; `ended` when it lately did. */
-function leased(
-  turn: Turn,
-  contributor: Contributor,
-  jobId: string,
-): { job: Job; lease: Lease } | 'ended' | undefined {
-  const job = turn.state.jobs.get(jobId);
-  if (contributor.jobId === jobId && job?.lease?.publicKey === contributor.publicKey)
-    return { job, lease: job.lease };
-  return contributor.endedJobs.includes(jobId) ? 'ended' : undefined;
+/** Acts on a frame; returns a sentence when it is a breach of the protocol. */
+export function onJobFrame(turn: Turn, contributor: Contributor, frame: JobFrame): string | undefined {
+  const held = heldBy(turn.state, contributor, frame.jobId);
+  const verdict = jobFrames[held.holding][frame.type];
+  if (verdict === 'late') return undefined;
+  if (held.holding === 'over' || held.holding === 'none')
+    return `${frame.type} about a job that this contributor does not hold`;
+  if (verdict === 'illegal') return `${frame.type} about a job that is ${held.holding}`;
+  const { job, lease } = held;
+  switch (frame.type) {
+    case 'job-accept':
+      return onAccept(turn, job, lease);
+    case 'job-decline':
+      loseLease(turn, job, 'failed', frame.reason, false);
+      return undefined;
+    case 'text-delta':
+      return onDelta(turn, job, lease, frame);
+    case 'job-done':
+      return onDone(turn, job, lease, frame);
+    case 'job-failed':
+      loseLease(turn, job, 'failed', frame.code);
+      return undefined;
+    default:
+      return frame satisfies never;
+  }
 }
 
-const notYours = 'a frame about a job that this contributor does not hold';
-
-export function onAccept(turn: Turn, contributor: Contributor, frame: Frame<'job-accept'>): Breach {
-  const held = leased(turn, contributor, frame.jobId);
-  if (held === 'ended') return undefined;
-  if (held === undefined) return notYours;
-  const { job, lease } = held;
-  if (job.phase !== 'offered') return 'accepted twice';
+function onAccept(turn: Turn, job: Job, lease: Lease): undefined {
   enter(job, 'running');
   lease.acceptedAtMs = turn.atMs;
   lease.lastFrameMs = turn.atMs;
-  note(turn, { kind: 'job-started', jobId: frame.jobId, model: job.request.model });
+  note(turn, { kind: 'job-started', jobId: job.request.id, model: job.request.model });
+  onLeaseBegun(turn, job);
   schedule(turn, job);
-  return undefined;
 }
 
-export function onDecline(turn: Turn, contributor: Contributor, frame: Frame<'job-decline'>): Breach {
-  const held = leased(turn, contributor, frame.jobId);
-  if (held === 'ended') return undefined;
-  if (held === undefined) return notYours;
-  if (held.job.phase !== 'offered') return 'declined after accepting';
-  loseLease(turn, held.job, 'failed', frame.reason, false);
-  return undefined;
-}
-
-export function onDelta(turn: Turn, contributor: Contributor, frame: Frame<'text-delta'>): Breach {
-  const held = leased(turn, contributor, frame.jobId);
-  if (held === 'ended') return undefined;
-  if (held === undefined) return notYours;
-  const { job, lease } = held;
+function onDelta(turn: Turn, job: Job, lease: Lease, frame: Frame<'text-delta'>): string | undefined {
   const fault = deltaFault(turn, job, frame);
   if (fault !== undefined) {
     loseLease(turn, job, 'refused', fault);
     return fault;
   }
-  if (lease.ids.length === 0) lease.firstTokenMs = turn.atMs;
+  const first = lease.ids.length === 0;
+  if (first) lease.firstTokenMs = turn.atMs;
   if (job.ids.length === 0) job.ttftMs = turn.atMs - job.submittedAtMs;
   lease.lastFrameMs = turn.atMs;
   for (const id of frame.ids) {
@@ -66,12 +62,16 @@ export function onDelta(turn: Turn, contributor: Contributor, frame: Frame<'text
   }
   lease.text += frame.text;
   job.text.push(frame.text);
-  turn.effects.push({ type: 'deliver', jobId: frame.jobId, text: frame.text, logprobs: frame.logprobs });
+  job.endSaid = frame.finishReason ?? null;
+  // From now on there is less patience than there was for the prompt to be read.
+  if (first) schedule(turn, job);
+  const { jobId, position, ids, text, logprobs } = frame;
+  turn.effects.push({ type: 'deliver', jobId, position, ids, text, logprobs });
   return undefined;
 }
 
-function deltaFault(turn: Turn, job: Job, frame: Frame<'text-delta'>): Breach {
-  if (job.phase !== 'running') return 'text before the job was accepted or after it was done';
+function deltaFault(turn: Turn, job: Job, frame: Frame<'text-delta'>): string | undefined {
+  if (job.endSaid !== null) return 'text after the end of the answer';
   if (frame.position !== job.ids.length)
     return `text at position ${frame.position}, expected ${job.ids.length}`;
   if (job.ids.length + frame.ids.length > job.maxTokens) return 'more tokens than asked for';
@@ -85,16 +85,15 @@ function deltaFault(turn: Turn, job: Job, frame: Frame<'text-delta'>): Breach {
   return text === frame.text ? undefined : 'token ids that do not decode to the text';
 }
 
-export function onDone(turn: Turn, contributor: Contributor, frame: Frame<'job-done'>): Breach {
-  const held = leased(turn, contributor, frame.jobId);
-  if (held === 'ended') return undefined;
-  if (held === undefined) return notYours;
-  const { job, lease } = held;
-  if (job.phase !== 'running') return 'done before the job was accepted';
+function onDone(turn: Turn, job: Job, lease: Lease, frame: Frame<'job-done'>): string | undefined {
   const idsHash = hashOfIds(lease.ids);
   if (frame.tokens !== lease.ids.length || frame.idsHash !== idsHash) {
     loseLease(turn, job, 'refused', 'a signed count or hash that differs from what was delivered');
     return 'a signed count or hash that differs from what was delivered';
+  }
+  if (job.endSaid !== null && job.endSaid !== frame.finishReason) {
+    loseLease(turn, job, 'refused', 'another end than was said with the last text');
+    return 'another end than was said with the last text';
   }
   lease.idsHash = idsHash;
   enter(job, 'checking');
@@ -102,11 +101,11 @@ export function onDone(turn: Turn, contributor: Contributor, frame: Frame<'job-d
   turn.effects.push({
     type: 'check-segment',
     jobId: frame.jobId,
-    publicKey: contributor.publicKey,
+    publicKey: lease.publicKey,
     signature: frame.signature,
     facts: {
       jobId: frame.jobId,
-      contributor: contributor.publicKey,
+      contributor: lease.publicKey,
       model: job.request.model,
       build: lease.build,
       seedRoot: job.request.seedRoot,
@@ -120,25 +119,10 @@ export function onDone(turn: Turn, contributor: Contributor, frame: Frame<'job-d
   return undefined;
 }
 
-export function onFailed(turn: Turn, contributor: Contributor, frame: Frame<'job-failed'>): Breach {
-  const held = leased(turn, contributor, frame.jobId);
-  if (held === 'ended') return undefined;
-  if (held === undefined) return notYours;
-  if (held.job.phase === 'checking') return 'failed after it was done';
-  loseLease(turn, held.job, 'failed', frame.code);
-  return undefined;
-}
-
 /** The signature under a finished segment was checked. Returns whether the contributor may stay. */
 export function onSegmentChecked(turn: Turn, jobId: string, publicKey: string, valid: boolean): boolean {
   const job = turn.state.jobs.get(jobId);
-  if (
-    job === undefined ||
-    job.phase !== 'checking' ||
-    job.lease?.publicKey !== publicKey ||
-    job.done === null
-  )
-    return true;
+  if (!takes(job, 'segment-checked') || job.lease === null || job.done === null) return true;
   if (!valid) {
     loseLease(turn, job, 'refused', 'a bad signature');
     return false;

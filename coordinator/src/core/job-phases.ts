@@ -10,6 +10,7 @@ export const jobTransitions: Readonly<Record<JobPhase, readonly JobPhase[]>> = {
   running: ['checking', 'queued', 'settling', 'ended'],
   checking: ['settling', 'queued'],
   settling: ['ended'],
+  interrupted: ['queued', 'settling', 'ended'],
   ended: [],
 };
 

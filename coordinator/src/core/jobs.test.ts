@@ -1,7 +1,7 @@
 import { checkSums } from '@tussah/protocol/receipts';
 import { describe, expect, test } from 'vitest';
 import { ledgerAccounts } from './ledger.ts';
-import { World } from './test-world.ts';
+import { idsOf, World, type Hand } from './test-world.ts';
 
 const cheap = { promptNanoPerMillion: '500000', completionNanoPerMillion: '500000' };
 
@@ -287,6 +287,79 @@ describe('a job whose contributor fails', () => {
     world.wait(1);
     expect(second.last('job-offer')?.jobId).toBe(job);
     expect(first.last('job-cancel')?.jobId).toBe(job);
+  });
+
+  test('leaves one that falls silent after a slow first token as soon as any other', () => {
+    const world = new World({ heartbeatTimeoutMs: 1e9 });
+    const first = world.join('ann');
+    const job = world.submit();
+    first.accept(job);
+    world.wait(20_000);
+    first.say(job, 'abc');
+    const second = world.join('bob');
+    world.wait(29_999);
+    expect(second.last('job-offer')).toBeUndefined();
+    world.wait(1);
+    expect(second.last('job-offer')?.jobId).toBe(job);
+  });
+
+  test('is whole when only its end is missing: nobody is asked for tokens beyond the bound', () => {
+    const world = new World();
+    const first = world.join('ann');
+    const job = world.submit({ text: 'hello', maxTokens: 3 });
+    first.accept(job);
+    first.say(job, 'abc');
+    const second = world.join('bob');
+    first.vanish();
+    world.wait(5_000);
+    expect(second.last('job-offer')).toBeUndefined();
+    const { text, done, receipt } = world.heard(job);
+    expect(text).toBe('abc');
+    expect(done?.answer.finishReason).toBe('length');
+    expect(receipt).toMatchObject({ outcome: 'complete', finishReason: 'length' });
+    expect(receipt?.segments.map((s) => [s.end, s.tokens, s.chargedNano])).toEqual([['lost', 3, '11']]);
+    world.checkBooks();
+  });
+
+  const lastText = (world: World, hand: Hand, jobId: string) =>
+    hand.send({
+      type: 'text-delta',
+      jobId,
+      position: 0,
+      ids: idsOf('abc'),
+      text: 'abc',
+      finishReason: 'stop',
+    });
+
+  test('is whole when its end was said with its last text, though the contributor is lost before it signs', () => {
+    const world = new World();
+    const first = world.join('ann');
+    const job = world.submit({ text: 'hello', maxTokens: 30, stop: ['END'] });
+    first.accept(job);
+    lastText(world, first, job);
+    const second = world.join('bob');
+    first.vanish();
+    world.wait(5_000);
+    expect(second.last('job-offer')).toBeUndefined();
+    const { done, receipt } = world.heard(job);
+    expect(done?.answer.finishReason).toBe('stop');
+    expect(receipt?.segments.map((s) => [s.end, s.tokens])).toEqual([['lost', 3]]);
+  });
+
+  test('does not end by the word of a contributor that is caught lying about it', () => {
+    const world = new World();
+    const first = world.join('ann');
+    const second = world.join('bob');
+    const job = world.submit({ text: 'hello', maxTokens: 30 });
+    first.accept(job);
+    lastText(world, first, job);
+    first.send({ type: 'text-delta', jobId: job, position: 3, ids: idsOf('d'), text: 'd' });
+    expect(first.closed).toBe(true);
+    expect(second.last('job-offer')).toMatchObject({ jobId: job, prefix: { text: 'abc' } });
+    second.accept(job);
+    second.say(job, 'd');
+    second.done(job, 'd');
+    expect(world.heard(job)).toMatchObject({ text: 'abcd', done: { answer: { finishReason: 'stop' } } });
   });
 
   test('ends after a bounded number of contributors', () => {

@@ -6,7 +6,11 @@
 import { errorKinds, type ErrorCode } from '@tussah/protocol/errors';
 import { costOf, priceToWire } from '@tussah/protocol/money';
 import type { SegmentEnd } from '@tussah/protocol/receipts';
-import { settleOrEnd } from './job-endings.ts';
+import type { FinishReason } from '@tussah/protocol/sampling';
+import { onLeaseLost } from './checkpoints.ts';
+import { queueGroupOf } from './guests.ts';
+import { settleInterrupted, settleOrEnd } from './job-endings.ts';
+import { takes } from './job-events.ts';
 import { enter, poolOf, send } from './job-phases.ts';
 import { offerToPools, isIdle, takeContributor, takeJob, tooExpensive } from './pools.ts';
 import { segmentOf } from './settlement.ts';
@@ -18,20 +22,33 @@ const ENDED_REMEMBERED = 8;
 
 /** Finds a contributor for a job that was just admitted or cut; queues it where there is none. */
 export function place(turn: Turn, job: Job): void {
+  const finishReason = endOf(job);
+  if (finishReason !== null) {
+    settleOrEnd(turn, job, { kind: 'complete', finishReason });
+    return;
+  }
   const pool = poolOf(turn, job);
-  const entry = takeContributor(turn, pool, job);
+  // Contributors have been told to expect no other job.
+  const entry = turn.state.draining ? undefined : takeContributor(turn, pool, job);
   if (entry !== undefined) {
     lease(turn, job, entry.contributor, entry.build);
     return;
   }
   const flow = turn.state.flows.get(job.request.flow);
   if (flow !== undefined) flow.queued += 1;
-  if (job.segments.length > 0) pool.queue.pushFirst(job, job.request.flow);
-  else
-    pool.queue.push(job, job.request.flow, job.request.prompt.ids.length + job.maxTokens, job.request.weight);
+  turn.state.queued += 1;
+  if (job.segments.length > 0) pool.queue.pushFirst(job);
+  else {
+    const { flow: name, weight } = job.request;
+    pool.queue.push(job, name, job.promptTokens + job.maxTokens, weight, queueGroupOf(job.request));
+  }
   note(turn, { kind: 'job-queued', jobId: job.request.id, model: job.request.model });
   schedule(turn, job);
 }
+
+/** How an answer has ended whose contributor was lost before it signed that; null when there is more to come. */
+const endOf = (job: Job): FinishReason | null =>
+  job.endSaid ?? (job.ids.length >= job.maxTokens ? 'length' : null);
 
 /** Gives a contributor that is free its next job, or enters it into the pools. */
 export function employ(turn: Turn, contributor: Contributor): void {
@@ -40,18 +57,20 @@ export function employ(turn: Turn, contributor: Contributor): void {
       lookAgain(turn, 'contributor', contributor.publicKey, contributor.restUntilMs);
     return;
   }
-  const taken = takeJob(turn, contributor);
+  const taken = turn.state.draining ? undefined : takeJob(turn, contributor);
   if (taken === undefined) {
-    offerToPools(turn, contributor);
+    offerToPools(contributor);
     return;
   }
   leftQueue(turn, taken.job);
   lease(turn, taken.job, contributor, taken.build);
 }
 
+/** Counts a job out of its flow's queue. */
 function leftQueue(turn: Turn, job: Job): void {
   const flow = turn.state.flows.get(job.request.flow);
   if (flow !== undefined) flow.queued -= 1;
+  turn.state.queued -= 1;
 }
 
 function lease(turn: Turn, job: Job, contributor: Contributor, build: HeldBuild): void {
@@ -70,11 +89,12 @@ function lease(turn: Turn, job: Job, contributor: Contributor, build: HeldBuild)
     ids: [],
     text: '',
     idsHash: null,
+    journal: null,
   };
   job.tried.add(contributor.publicKey);
   job.attempts += 1;
   contributor.jobId = request.id;
-  contributor.version += 1;
+  contributor.offered = false;
   contributor.lastServed = turn.state.served++;
   poolOf(turn, job).running += 1;
   send(turn, contributor, {
@@ -100,7 +120,7 @@ const textSoFar = (job: Job): string => job.text.join('');
 export function deadlineOf(turn: Turn, job: Job): number {
   const { config } = turn.state;
   const { lease } = job;
-  if (job.phase === 'queued') return job.waitUntilMs;
+  if (job.phase === 'queued' || job.phase === 'interrupted') return job.waitUntilMs;
   if (lease === null || job.phase === 'checking') return Infinity;
   const contributor = turn.state.contributors.get(lease.publicKey);
   const grace =
@@ -124,8 +144,13 @@ export function onDeadline(turn: Turn, jobId: string): void {
   const job = turn.state.jobs.get(jobId);
   if (job === undefined) return;
   job.scheduledMs = Infinity;
+  if (!takes(job, 'deadline')) return;
   if (deadlineOf(turn, job) > turn.atMs) {
     schedule(turn, job);
+    return;
+  }
+  if (job.phase === 'interrupted') {
+    settleInterrupted(turn, job);
     return;
   }
   if (job.phase === 'queued') {
@@ -148,6 +173,8 @@ export function loseLease(turn: Turn, job: Job, end: SegmentEnd, detail: string 
   const contributor = turn.state.contributors.get(lease.publicKey);
   note(turn, { kind: 'job-moved', jobId: job.request.id, publicKey: lease.publicKey, reason: end, detail });
   endLease(turn, job, end, null);
+  // What a liar said of the end is worth nothing.
+  if (end === 'refused') job.endSaid = null;
   if (contributor !== undefined) {
     if (blame) blameContributor(turn, contributor);
     send(turn, contributor, {
@@ -155,16 +182,18 @@ export function loseLease(turn: Turn, job: Job, end: SegmentEnd, detail: string 
       jobId: job.request.id,
       reason: `the job went elsewhere: ${end}`,
     });
-    release(turn, contributor, job);
+    // Whoever is caught lying is sent away, and gets nothing more before that.
+    release(turn, contributor, job, end !== 'refused');
   }
   enter(job, 'queued');
   // Who lost its connection may go on with the job when it is back; who failed at it may not.
   if (end === 'lost') job.tried.delete(lease.publicKey);
-  if (job.attempts >= turn.state.config.attempts) {
+  if (job.attempts >= turn.state.config.attempts && endOf(job) === null) {
     job.failure = 'contributor_failed';
     settleOrEnd(turn, job, { kind: 'failed', finishReason: null });
     return;
   }
+  onLeaseLost(turn, job);
   if (job.segments.length > 0) job.waitUntilMs = turn.atMs + turn.state.config.continuationWaitMs;
   else job.waitUntilMs = Math.max(job.waitUntilMs, turn.atMs + 1);
   place(turn, job);
@@ -191,19 +220,24 @@ export function endLease(turn: Turn, job: Job, end: SegmentEnd, signature: strin
   poolOf(turn, job).running -= 1;
 }
 
-/** The contributor is done with this job and may have another. */
-export function release(turn: Turn, contributor: Contributor, job: Job): void {
+/** The contributor is done with this job, and has another if it may. */
+export function release(turn: Turn, contributor: Contributor, job: Job, another = true): void {
   if (contributor.jobId !== job.request.id) return;
   contributor.jobId = null;
   contributor.endedJobs.push(job.request.id);
   if (contributor.endedJobs.length > ENDED_REMEMBERED) contributor.endedJobs.shift();
-  employ(turn, contributor);
+  if (another) employ(turn, contributor);
+}
+
+/** Takes a queued job out of its queue. */
+export function leaveQueue(turn: Turn, job: Job): void {
+  poolOf(turn, job).queue.remove(job);
+  leftQueue(turn, job);
 }
 
 /** Ends a queued job for want of somebody to serve it. */
 export function giveUp(turn: Turn, job: Job, code: ErrorCode): void {
-  poolOf(turn, job).queue.remove(job);
-  leftQueue(turn, job);
+  leaveQueue(turn, job);
   job.failure = code;
   settleOrEnd(turn, job, { kind: 'failed', finishReason: null });
 }
@@ -211,13 +245,11 @@ export function giveUp(turn: Turn, job: Job, code: ErrorCode): void {
 /** Nobody waits for the rest: what was delivered is charged, the contributor stops. */
 export function abandon(turn: Turn, jobId: string, code: 'client_gone' | 'shutting_down'): void {
   const job = turn.state.jobs.get(jobId);
-  if (job === undefined || job.phase === 'checking' || job.phase === 'settling') return;
+  if (!takes(job, 'job-abandoned')) return;
   job.failure = code;
   const { lease } = job;
-  if (lease === null) {
-    poolOf(turn, job).queue.remove(job);
-    leftQueue(turn, job);
-  } else {
+  if (lease === null) leaveQueue(turn, job);
+  else {
     const contributor = turn.state.contributors.get(lease.publicKey);
     endLease(turn, job, 'cancelled', null);
     if (contributor !== undefined) {

@@ -6,7 +6,8 @@ import type { ContributorFrame } from '@tussah/protocol/contributor-frames';
 import { closeCodes, PROTOCOL } from '@tussah/protocol/contributor-frames';
 import { priceFromWire } from '@tussah/protocol/money';
 import type { Event, HelloFrame, Refusal } from './events.ts';
-import { onAccept, onDecline, onDelta, onDone, onFailed } from './job-frames.ts';
+import { takes } from './job-events.ts';
+import { onJobFrame } from './job-frames.ts';
 import { employ, loseLease, schedule } from './jobs.ts';
 import { ledgerAccounts } from './ledger.ts';
 import { limits } from '@tussah/protocol/limits';
@@ -111,6 +112,7 @@ export function receive(turn: Turn, connectionId: string, frame: ContributorFram
   if (frame.type === 'hello') {
     connection.phase = 'proving';
     turn.effects.push({ type: 'check-hello', connectionId, nonce: connection.nonce, hello: frame });
+    connection.nonce = '';
     return;
   }
   const contributor = turn.state.contributors.get(connection.publicKey ?? '');
@@ -129,18 +131,14 @@ function dispatch(
     case 'model-ready':
       return announce(turn, connection, contributor, frame);
     case 'job-accept':
-      return onAccept(turn, contributor, frame);
     case 'job-decline':
-      return onDecline(turn, contributor, frame);
     case 'text-delta':
-      return onDelta(turn, contributor, frame);
     case 'job-done':
-      return onDone(turn, contributor, frame);
     case 'job-failed':
-      return onFailed(turn, contributor, frame);
+      return onJobFrame(turn, contributor, frame);
     case 'status':
       contributor.state = frame.state;
-      contributor.version += 1;
+      contributor.offered = false;
       employ(turn, contributor);
       return undefined;
     case 'pong':
@@ -178,22 +176,25 @@ export function prove(turn: Turn, event: Extract<Event, { type: 'hello-checked' 
 }
 
 const newContributor = (turn: Turn, event: Extract<Event, { type: 'hello-checked' }>): Contributor => ({
+  // First what matching looks at, close together.
+  offered: false,
+  lastServed: turn.state.served++,
+  away: 0,
+  kind: -1,
+  jobId: null,
+  connectionId: null,
+  state: 'ready',
+  restUntilMs: 0,
+  builds: [],
+  ttftMs: null,
+  record: { ...event.record },
   publicKey: event.hello.publicKey,
   sessionId: event.sessionId,
   wallet: event.hello.wallet,
-  connectionId: null,
   detachedAtMs: 0,
-  state: 'ready',
-  builds: new Map(),
-  jobId: null,
   endedJobs: [],
-  record: { ...event.record },
   earnedNano: turn.state.balances.get(ledgerAccounts.contributor(event.hello.publicKey)) ?? 0n,
   failuresInRow: 0,
-  restUntilMs: 0,
-  ttftMs: null,
-  lastServed: turn.state.served++,
-  version: 0,
 });
 
 function welcome(turn: Turn, connection: Connection, contributor: Contributor, resumed: boolean): void {
@@ -238,15 +239,27 @@ function announce(
     refuse(turn, connection, refusals.askTooHigh);
     return undefined;
   }
-  if (!contributor.builds.has(frame.build) && contributor.builds.size >= limits.buildsPerContributor)
-    return 'too many builds';
-  contributor.builds.set(frame.build, {
-    model: frame.model,
+  const { builds } = contributor;
+  const known = builds.findIndex(({ build }) => build === frame.build);
+  const at = known < 0 ? builds.length : known;
+  if (at >= limits.buildsPerContributor) return 'too many builds';
+  const before = builds[at];
+  before?.pool.idle.left(before);
+  contributor.away |= 1 << at;
+  builds[at] = {
+    idleClass: null,
+    liesSince: -1,
+    holder: contributor,
+    bit: 1 << at,
+    askNano: Number(ask.promptNanoPerMillion + ask.completionNanoPerMillion),
+    pool,
     build: frame.build,
+    // The catalogue's own string: the frame's would be kept once for each contributor.
+    model: pool.model.id,
     profile: frame.profile,
     claimedTokensPerSecond: frame.tokensPerSecond,
     ask,
-  });
+  };
   pool.holders.add(contributor);
   note(turn, { kind: 'model-ready', publicKey: contributor.publicKey, build: frame.build });
   employ(turn, contributor);
@@ -261,6 +274,7 @@ export function refuse(turn: Turn, connection: Connection, refusal: Refusal): vo
     { type: 'close', connectionId: connection.id, refusal },
   );
   turn.state.connections.delete(connection.id);
+  turn.state.deadlines.forget('connection', connection.id);
   const contributor = turn.state.contributors.get(connection.publicKey ?? '');
   if (contributor !== undefined) leave(turn, contributor, code);
 }
@@ -270,11 +284,12 @@ export function close(turn: Turn, connectionId: string): void {
   const connection = turn.state.connections.get(connectionId);
   if (connection === undefined) return;
   turn.state.connections.delete(connectionId);
+  turn.state.deadlines.forget('connection', connectionId);
   const contributor = turn.state.contributors.get(connection.publicKey ?? '');
   if (contributor?.connectionId !== connectionId) return;
   contributor.connectionId = null;
   contributor.detachedAtMs = turn.atMs;
-  contributor.version += 1;
+  contributor.offered = false;
   const job = turn.state.jobs.get(contributor.jobId ?? '');
   if (job !== undefined) schedule(turn, job);
   lookAgain(turn, 'contributor', contributor.publicKey, turn.atMs + turn.state.config.resumeGraceMs);
@@ -284,14 +299,29 @@ export function close(turn: Turn, connectionId: string): void {
 function leave(turn: Turn, contributor: Contributor, reason: string): void {
   contributor.connectionId = null;
   contributor.detachedAtMs = turn.atMs;
-  contributor.version += 1;
+  contributor.offered = false;
   const job = turn.state.jobs.get(contributor.jobId ?? '');
-  if (job?.lease?.publicKey === contributor.publicKey && job.phase !== 'checking')
-    loseLease(turn, job, 'lost', reason);
+  if (takes(job, 'contributor-left')) loseLease(turn, job, 'lost', reason);
   turn.state.contributors.delete(contributor.publicKey);
-  for (const build of contributor.builds.values())
-    turn.state.pools.get(build.model)?.holders.delete(contributor);
+  turn.state.deadlines.forget('contributor', contributor.publicKey);
+  for (const build of contributor.builds) {
+    const pool = turn.state.pools.get(build.model);
+    pool?.holders.delete(contributor);
+    pool?.idle.left(build);
+  }
   note(turn, { kind: 'contributor-left', publicKey: contributor.publicKey, reason });
+}
+
+/** When a connection from which nothing comes is given up. */
+const silentAtMs = ({ state: { config } }: Turn, { phase, lastHeardMs, openedAtMs }: Connection): number =>
+  phase === 'open' ? lastHeardMs + config.heartbeatTimeoutMs : openedAtMs + config.helloTimeoutMs;
+
+/** After a leap of the clock many fall silent at once: none of them may be offered what another has just lost. */
+export function withdrawSilent(turn: Turn, connectionId: string): void {
+  const connection = turn.state.connections.get(connectionId);
+  const contributor = turn.state.contributors.get(connection?.publicKey ?? '');
+  if (connection === undefined || contributor === undefined) return;
+  if (turn.atMs >= silentAtMs(turn, connection)) contributor.offered = false;
 }
 
 /** A connection's time has come: too slow a hello, a ping that is due, or a silence that lasted. */
@@ -299,9 +329,7 @@ export function onConnectionDeadline(turn: Turn, connectionId: string): void {
   const connection = turn.state.connections.get(connectionId);
   if (connection === undefined) return;
   const { config } = turn.state;
-  const silentFrom = connection.phase === 'open' ? connection.lastHeardMs : connection.openedAtMs;
-  const patience = connection.phase === 'open' ? config.heartbeatTimeoutMs : config.helloTimeoutMs;
-  if (turn.atMs >= silentFrom + patience) {
+  if (turn.atMs >= silentAtMs(turn, connection)) {
     refuse(turn, connection, refusals.silent);
     return;
   }
@@ -311,7 +339,7 @@ export function onConnectionDeadline(turn: Turn, connectionId: string): void {
     turn.effects.push({ type: 'send', connectionId, frame: { type: 'ping', n: connection.pings } });
   }
   const next =
-    connection.phase === 'open' ? connection.lastPingMs + config.heartbeatMs : silentFrom + patience;
+    connection.phase === 'open' ? connection.lastPingMs + config.heartbeatMs : silentAtMs(turn, connection);
   lookAgain(turn, 'connection', connectionId, Math.max(next, turn.atMs + 1));
 }
 

@@ -78,7 +78,7 @@ export function settlementOf(state: State, job: Job, outcome: Outcome, atMs: num
 
 /** Segments with their charges. The prompt is charged once, in the first segment that is charged at all. */
 function chargedSegments(state: State, job: Job): Segment[] {
-  let promptTokens = job.request.prompt.ids.length;
+  let { promptTokens } = job;
   return job.segments.map((draft) => {
     const prompt = draft.billedTokens > 0 || isFinished(draft.end) ? promptTokens : 0;
     if (prompt > 0) promptTokens = 0;

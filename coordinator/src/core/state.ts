@@ -1,12 +1,14 @@
 /** The dispatcher's whole state: plain data and indexes over it, owned by `step` and changed by nobody else. */
+import type { IdsHasher } from '@tussah/protocol/bytes';
 import type { EngineProfile } from '@tussah/protocol/engine-profile';
 import type { ErrorCode } from '@tussah/protocol/errors';
 import type { Nano, Price } from '@tussah/protocol/money';
 import type { ReceiptBody, SegmentEnd } from '@tussah/protocol/receipts';
 import type { FinishReason, Sampling } from '@tussah/protocol/sampling';
 import type { CoreConfig } from './config.ts';
+import { Deadlines } from './deadlines.ts';
 import { FairQueue } from './fair-queue.ts';
-import { Heap } from './heap.ts';
+import { IdlePool, type Holder, type Seat } from './idle-pool.ts';
 import type { Balances, Transaction } from './ledger.ts';
 
 /** What the core needs to know of a model, from the catalogue. */
@@ -25,7 +27,8 @@ export type ConnectionPhase = 'challenged' | 'proving' | 'open';
 export interface Connection {
   readonly id: string;
   phase: ConnectionPhase;
-  readonly nonce: string;
+  /** Forgotten once a hello has come: it is good for one. */
+  nonce: string;
   readonly openedAtMs: number;
   lastHeardMs: number;
   lastPingMs: number;
@@ -35,7 +38,9 @@ export interface Connection {
 }
 
 /** A build a contributor is ready to serve. */
-export interface HeldBuild {
+export interface HeldBuild extends Seat {
+  readonly holder: Contributor;
+  readonly pool: Pool;
   readonly model: string;
   readonly build: string;
   readonly profile: EngineProfile;
@@ -44,14 +49,17 @@ export interface HeldBuild {
 }
 
 /** A proven key with a session: connected, or lost for less than the grace. */
-export interface Contributor {
+export interface Contributor extends Holder {
+  /** As which kind it was offered last; -1 when its builds were of several kinds, or never. */
+  kind: number;
   readonly publicKey: string;
   readonly sessionId: string;
   wallet: string | null;
   connectionId: string | null;
   detachedAtMs: number;
   state: 'ready' | 'paused' | 'draining';
-  readonly builds: Map<string, HeldBuild>;
+  /** At most one of each build. */
+  readonly builds: HeldBuild[];
   jobId: string | null;
   /** Jobs that ended lately; frames about them may still arrive and mean nothing. */
   readonly endedJobs: string[];
@@ -61,10 +69,6 @@ export interface Contributor {
   restUntilMs: number;
   /** Smoothed time to the first token; null before the first job. */
   ttftMs: number | null;
-  /** Order of service, so that equals take turns. */
-  lastServed: number;
-  /** Raised whenever this contributor's entries in the pools become stale. */
-  version: number;
 }
 
 export interface ContributorStats {
@@ -74,7 +78,8 @@ export interface ContributorStats {
   tokensPerSecond: number | null;
 }
 
-export type JobPhase = 'queued' | 'offered' | 'running' | 'checking' | 'settling' | 'ended';
+/** `interrupted`: cut by a restart of the coordinator, known from its checkpoint alone. */
+export type JobPhase = 'queued' | 'offered' | 'running' | 'checking' | 'settling' | 'interrupted' | 'ended';
 
 /** One contributor's turn at a job. */
 export interface Lease {
@@ -91,6 +96,8 @@ export interface Lease {
   text: string;
   /** Set once the contributor has named it and it was found to be true. */
   idsHash: string | null;
+  /** How far its last checkpoint has read `ids`, so that the next reads only what is new; null before the first. */
+  journal: { tokens: number; readonly idsHash: IdsHasher } | null;
 }
 
 /** A finished turn that delivered something. */
@@ -132,6 +139,8 @@ export interface JobRequest {
   readonly minTokensPerSecond: number | undefined;
   readonly maxWaitMs: number;
   readonly idempotency: { readonly key: string; readonly requestHash: string } | null;
+  /** Whether the client may come back for the rest of a streamed answer, with the very same request. */
+  readonly resumable: { readonly requestHash: string } | null;
   /** Drawn by the shell, used if the job comes to a receipt. */
   readonly receiptId: string;
 }
@@ -159,13 +168,31 @@ export interface Outcome {
   readonly finishReason: FinishReason | null;
 }
 
-export interface Job {
-  readonly request: JobRequest;
-  phase: JobPhase;
+/** A turn that the last checkpoint found under way. */
+export type OpenSegment = Omit<SegmentDraft, 'end' | 'signature'>;
+
+/** What is written down of a streaming job while it runs: everything but its content. */
+export interface JobCheckpoint {
+  readonly request: Omit<JobRequest, 'prompt' | 'stop'>;
+  readonly promptTokens: number;
   readonly maxTokens: number;
   readonly reservedNano: Nano;
   readonly submittedAtMs: number;
-  /** While queued: when waiting ends. */
+  readonly segments: readonly SegmentDraft[];
+  readonly open: OpenSegment | null;
+}
+
+export interface Job {
+  /** While `interrupted`, without its prompt and stop strings: only its client can bring them back. */
+  request: JobRequest;
+  readonly promptTokens: number;
+  phase: JobPhase;
+  readonly maxTokens: number;
+  readonly reservedNano: Nano;
+  /** Whoever asks more, both parts of the price together, is too dear; null when nobody is. */
+  readonly dearestNano: number | null;
+  readonly submittedAtMs: number;
+  /** While queued or interrupted: when waiting ends. */
   waitUntilMs: number;
   lease: Lease | null;
   readonly segments: SegmentDraft[];
@@ -185,30 +212,21 @@ export interface Job {
   ttftMs: number | null;
   /** The earliest entry of this job in the deadline heap. */
   scheduledMs: number;
-}
-
-export interface IdleEntry {
-  readonly contributor: Contributor;
-  readonly build: HeldBuild;
-  readonly version: number;
-  readonly askNano: Nano;
-  readonly speedClass: number;
-  readonly lastServed: number;
+  /** Tokens delivered at its last checkpoint; null before the first. */
+  checkpointedTokens: number | null;
+  /** The end, when it came with the last text: whoever is lost after it has answered all the same. */
+  endSaid: FinishReason | null;
+  /** While `interrupted`: the turn that the restart cut. */
+  cut: OpenSegment | null;
 }
 
 /** One model's side of the market. */
 export interface Pool {
   readonly model: ModelInfo;
   readonly holders: Set<Contributor>;
-  readonly idle: Heap<IdleEntry>;
+  readonly idle: IdlePool<HeldBuild>;
   readonly queue: FairQueue<Job>;
   running: number;
-}
-
-export interface Deadline {
-  readonly atMs: number;
-  readonly kind: 'job' | 'connection' | 'contributor';
-  readonly id: string;
 }
 
 /** What one flow of the fair queue has going on; removed when nothing. */
@@ -239,7 +257,9 @@ export interface State {
   readonly reserved: Map<string, Nano>;
   readonly flows: Map<string, Flow>;
   readonly guests: GuestDay;
-  readonly deadlines: Heap<Deadline>;
+  readonly deadlines: Deadlines;
+  /** Jobs that wait in all pools. */
+  queued: number;
   /** Counts turns of service. */
   served: number;
   answered: number;
@@ -258,7 +278,7 @@ export function initialState(from: InitialState): State {
   const pool = (model: ModelInfo): Pool => ({
     model,
     holders: new Set(),
-    idle: new Heap<IdleEntry>(isBetter),
+    idle: new IdlePool<HeldBuild>(),
     queue: new FairQueue<Job>(),
     running: 0,
   });
@@ -274,16 +294,10 @@ export function initialState(from: InitialState): State {
     reserved: new Map(),
     flows: new Map(),
     guests: { day: 0, spentNano: 0n, byNetwork: new Map(), byContributor: new Map(), byOwner: new Map() },
-    deadlines: new Heap<Deadline>((a, b) => a.atMs < b.atMs),
+    deadlines: new Deadlines(),
+    queued: 0,
     served: 0,
     answered: from.totals.answered,
     completionTokens: from.totals.completionTokens,
   };
-}
-
-/** The matcher's order: cheapest, then the class of speed and reliability, then who served longest ago. */
-function isBetter(a: IdleEntry, b: IdleEntry): boolean {
-  if (a.askNano !== b.askNano) return a.askNano < b.askNano;
-  if (a.speedClass !== b.speedClass) return a.speedClass > b.speedClass;
-  return a.lastServed < b.lastServed;
 }

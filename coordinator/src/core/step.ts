@@ -4,10 +4,12 @@
  */
 import type { Effect, Refusal, TimedEvent } from './events.ts';
 import { submit } from './admission.ts';
+import { onCheckpointDue } from './checkpoints.ts';
 import { onSettled, onSettlementFailed } from './job-endings.ts';
 import { onSegmentChecked } from './job-frames.ts';
 import { abandon, onDeadline } from './jobs.ts';
 import { apply } from './ledger.ts';
+import { recover, resume, suspend, suspendInterrupted } from './recovery.ts';
 import {
   close,
   drainAll,
@@ -17,6 +19,7 @@ import {
   prove,
   receive,
   refuse,
+  withdrawSilent,
 } from './sessions.ts';
 import type { State } from './state.ts';
 import type { Codecs, Turn } from './turn.ts';
@@ -35,7 +38,12 @@ function take(turn: Turn, event: TimedEvent): void {
       return tick(turn);
     case 'job-submitted':
       return submit(turn, event.request);
+    case 'jobs-recovered':
+      return recover(turn, event.checkpoints);
+    case 'job-resumed':
+      return resume(turn, event.resumption);
     case 'job-abandoned':
+      if (event.code === 'shutting_down' && suspend(turn, event.jobId)) return undefined;
       return abandon(turn, event.jobId, event.code);
     case 'connection-opened':
       return open(turn, event);
@@ -57,6 +65,7 @@ function take(turn: Turn, event: TimedEvent): void {
       return apply(turn.state.balances, event.transaction);
     case 'drain':
       turn.state.draining = true;
+      suspendInterrupted(turn);
       return drainAll(turn, RECONNECT_AFTER_MS);
     default:
       return event satisfies never;
@@ -68,15 +77,23 @@ function breached(turn: Turn, connectionId: string, refusal: Refusal): void {
   if (connection !== undefined) refuse(turn, connection, refusal);
 }
 
-/** Looks at everything whose time has come. */
+/** Looks at everything whose time has come; at connections first, so that nothing is offered to who is found to be gone. */
 function tick(turn: Turn): void {
-  const { deadlines } = turn.state;
-  for (let next = deadlines.peek(); next !== undefined && next.atMs <= turn.atMs; next = deadlines.peek()) {
-    deadlines.pop();
-    if (next.kind === 'job') onDeadline(turn, next.id);
-    else if (next.kind === 'connection') onConnectionDeadline(turn, next.id);
-    else onContributorDeadline(turn, next.id);
+  for (let due = takeDue(turn); due.length > 0; due = takeDue(turn)) {
+    const connections = due.filter(({ kind }) => kind === 'connection');
+    for (const { id } of connections) withdrawSilent(turn, id);
+    for (const { id } of connections) onConnectionDeadline(turn, id);
+    for (const { kind, id } of due)
+      if (kind === 'job') onDeadline(turn, id);
+      else if (kind === 'checkpoint') onCheckpointDue(turn, id);
+      else if (kind === 'contributor') onContributorDeadline(turn, id);
   }
+}
+
+function takeDue({ state: { deadlines }, atMs }: Turn) {
+  const all = [];
+  for (let next = deadlines.due(atMs); next !== undefined; next = deadlines.due(atMs)) all.push(next);
+  return all;
 }
 
 function segmentChecked(turn: Turn, jobId: string, publicKey: string, valid: boolean): void {

@@ -7,9 +7,9 @@ import { hashOfIds } from '@tussah/protocol/bytes';
 import type { PriceWire } from '@tussah/protocol/money';
 import type { Receipt } from '@tussah/protocol/receipts';
 import { defaultCoreConfig, type CoreConfig } from './config.ts';
-import type { Effect, Event } from './events.ts';
+import type { Effect, Event, Resumption } from './events.ts';
 import { ledgerAccounts } from './ledger.ts';
-import { initialState, type JobRequest, type State } from './state.ts';
+import { initialState, type JobCheckpoint, type JobRequest, type State } from './state.ts';
 import { step } from './step.ts';
 import type { Codecs } from './turn.ts';
 
@@ -20,11 +20,11 @@ const hex = (text: string, length: number) =>
     .padEnd(length, '0')
     .slice(0, length);
 
-/** Ids are code points; 0 is a control token. */
+/** Ids are code points; 0 is a control token. Our own encoding has one token for "zz". */
 export const codecs: Codecs = {
   codecOf: () => ({
     textOf: (ids) => (ids.includes(0) ? undefined : String.fromCodePoint(...ids)),
-    count: (text) => [...text].length,
+    count: (text) => [...text.replaceAll('zz', 'z')].length,
   }),
 };
 
@@ -47,6 +47,12 @@ export class World {
   readonly effects: Effect[] = [];
   /** Whether settlements are written at once; else they wait in `effects`. */
   settles = true;
+  /** What a crash leaves of running jobs. */
+  readonly journal = new Map<string, JobCheckpoint>();
+  /** Whether checkpoints are written. */
+  writesDown = true;
+  readonly #config: CoreConfig;
+  readonly #asked = new Map<string, JobRequest>();
   #serial = 0;
 
   constructor(
@@ -56,13 +62,34 @@ export class World {
     const balances = new Map<string, bigint>([[ledgerAccounts.guests, 1_000_000n]]);
     for (const [name, nano] of Object.entries(funds)) balances.set(ledgerAccounts.client(name), nano);
     balances.set(ledgerAccounts.development, -[...balances.values()].reduce((a, b) => a + b, 0n));
-    this.state = initialState({
-      config: { ...defaultCoreConfig, ...config },
+    this.#config = { ...defaultCoreConfig, ...config };
+    this.state = this.#start(balances);
+  }
+
+  #start(balances: Map<string, bigint>): State {
+    return initialState({
+      config: this.#config,
       coordinator: hex('coordinator', 64),
       models,
       balances,
       totals: { answered: 0, completionTokens: 0 },
     });
+  }
+
+  /** The coordinator dies and starts again: it knows what was durable, and nobody is connected. */
+  crash(): void {
+    this.state = this.#start(new Map(this.state.balances));
+    this.post({ type: 'jobs-recovered', checkpoints: [...this.journal.values()] });
+  }
+
+  /** The client of a job comes back with the ids of a text, by default of all that it was told. */
+  resume(jobId: string, text = this.heard(jobId).text, change: Partial<Resumption> = {}): void {
+    const request = this.#asked.get(jobId);
+    if (request === undefined) throw new Error(`nobody asked ${jobId}`);
+    const { flow, prompt, promptHash, stop, resumable } = request;
+    const requestHash = resumable?.requestHash ?? '';
+    const resumption = { jobId, flow, requestHash, prompt, promptHash, stop, ids: idsOf(text), ...change };
+    this.post({ type: 'job-resumed', resumption });
   }
 
   post(event: Event): void {
@@ -89,10 +116,14 @@ export class World {
     } else if (effect.type === 'check-segment') {
       const { jobId, publicKey, signature } = effect;
       this.post({ type: 'segment-checked', jobId, publicKey, valid: !signature.startsWith('bad') });
-    } else if (effect.type === 'settle' && this.settles) this.settle(effect);
+    } else if (effect.type === 'checkpoint') {
+      if (this.writesDown) this.journal.set(effect.checkpoint.request.id, effect.checkpoint);
+    } else if (effect.type === 'forget-checkpoint') this.journal.delete(effect.jobId);
+    else if (effect.type === 'settle' && this.settles) this.settle(effect);
   }
 
   settle({ draft }: Extract<Effect, { type: 'settle' }>): void {
+    this.journal.delete(draft.jobId);
     this.post({
       type: 'settled',
       jobId: draft.jobId,
@@ -151,9 +182,11 @@ export class World {
       minTokensPerSecond: undefined,
       maxWaitMs: 5_000,
       idempotency: null,
+      resumable: null,
       receiptId: `rcp_${id}`,
       ...rest,
     };
+    this.#asked.set(id, request);
     this.post({ type: 'job-submitted', request });
     return id;
   }
@@ -165,7 +198,8 @@ export class World {
     const done = own.find((effect) => effect.type === 'complete');
     const failed = own.find((effect) => effect.type === 'fail');
     const receipt: Receipt | null = done?.answer.receipt ?? failed?.receipt ?? null;
-    return { text, done, code: failed?.failure.code, receipt };
+    const refused = own.findLast((effect) => effect.type === 'resume-refused')?.failure.code;
+    return { text, done, code: failed?.failure.code, receipt, refused };
   }
 
   /** Money neither appears nor vanishes, and what is held is what open jobs hold. */

@@ -1,5 +1,6 @@
 /** One call of `step`: the state it may change, the time, the codecs, and the effects it collects. */
-import type { Deadline, State } from './state.ts';
+import type { DeadlineKind } from './deadlines.ts';
+import type { State } from './state.ts';
 import type { Effect, Note } from './events.ts';
 
 /** A model's tokenizer as the core needs it: pure, the same answer for the same input. */
@@ -27,6 +28,6 @@ export const note = (turn: Turn, about: Note): void => {
 };
 
 /** Makes `tick` look at something at a time, or a little later; looking early is harmless. */
-export function lookAgain(turn: Turn, kind: Deadline['kind'], id: string, atMs: number): void {
-  turn.state.deadlines.push({ kind, id, atMs });
+export function lookAgain(turn: Turn, kind: DeadlineKind, id: string, atMs: number): void {
+  turn.state.deadlines.set(kind, id, atMs);
 }

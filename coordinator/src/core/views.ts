@@ -32,7 +32,7 @@ function modelOf(state: State, pool: Pool, atMs: number): Network['models'][numb
       contributor.connectionId !== null && contributor.state === 'ready' && contributor.restUntilMs <= atMs;
     if (ready && contributor.jobId === null) idle += 1;
     if (contributor.record.tokensPerSecond !== null) speeds.push(contributor.record.tokensPerSecond);
-    for (const build of contributor.builds.values()) {
+    for (const build of contributor.builds) {
       if (build.model !== pool.model.id) continue;
       engines.add(build.profile.engine);
       if (ready && (price === null || build.ask.completionNanoPerMillion < price.completionNanoPerMillion))
