@@ -29,6 +29,14 @@ export const settings = {
   },
   'contributors-per-network': { help: 'Sockets of contributors from one network address.', default: '256' },
   'contributors-max': { help: 'Sockets of contributors altogether.', default: '20000' },
+  'connections-per-network': {
+    help: 'Connections of any kind from one network address; not counted behind a proxy.',
+    default: '1024',
+  },
+  'connections-max': {
+    help: 'Connections altogether; the limit of open files must be higher.',
+    default: '30000',
+  },
   'trust-proxy': { help: 'true behind a reverse proxy that sets X-Forwarded-For.', default: 'false' },
   'log-level': { help: 'fatal, error, warn, info, debug or silent.', default: 'info' },
 } as const satisfies Record<string, Setting>;
@@ -46,6 +54,8 @@ export interface CoordinatorConfig {
   readonly guestNetworkDailyNano: Nano;
   readonly contributorsPerNetwork: number;
   readonly contributorsMax: number;
+  readonly connectionsPerNetwork: number;
+  readonly connectionsMax: number;
   readonly trustProxy: boolean;
   readonly logLevel: string;
 }
@@ -99,6 +109,8 @@ export function readConfig(args: readonly string[], env: NodeJS.ProcessEnv, root
     guestNetworkDailyNano: ton('guest-network-daily-ton'),
     contributorsPerNetwork: whole('contributors-per-network', 1, 1_000_000),
     contributorsMax: whole('contributors-max', 1, 1_000_000),
+    connectionsPerNetwork: whole('connections-per-network', 1, 1_000_000),
+    connectionsMax: whole('connections-max', 1, 1_000_000),
     trustProxy: oneOf('trust-proxy', ['true', 'false']) === 'true',
     logLevel: oneOf('log-level', logLevels),
   };

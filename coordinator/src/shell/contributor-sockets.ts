@@ -11,11 +11,13 @@ import {
   PROTOCOL,
   type CoordinatorFrame,
 } from '@tussah/protocol/contributor-frames';
+import { failure } from '@tussah/protocol/errors';
 import { limits } from '@tussah/protocol/limits';
 import * as v from 'valibot';
 import { WebSocket, WebSocketServer, type RawData } from 'ws';
 import type { Event, Refusal } from '../core/events.ts';
 import { networkOf } from './accounts.ts';
+import { answerWithoutRoute } from './http/without-route.ts';
 import { TokenBucket } from './token-bucket.ts';
 
 /** What may wait in memory for one slow contributor. */
@@ -30,10 +32,20 @@ export interface SocketLimits {
   readonly trustProxy: boolean;
 }
 
-interface Peer {
-  readonly socket: WebSocket;
-  readonly network: string;
-  readonly bucket: TokenBucket;
+/** Who is told what happens on a socket. */
+interface Listener {
+  readonly message: (peer: Peer, data: RawData, isBinary: boolean) => void;
+  /** Counts a frame of any kind; false where nothing more is taken. */
+  readonly inTime: (peer: Peer) => boolean;
+  readonly closed: (peer: Peer, code: number) => void;
+}
+
+/** A socket with all that we keep of it: there are thousands, most of them idle, so that small things add up. */
+class Peer extends WebSocket {
+  connectionId = '';
+  network = '';
+  bucket!: TokenBucket;
+  listener!: Listener;
 }
 
 const breach = (closeCode: number, code: string, message: string, remedy: string): Refusal => ({
@@ -51,6 +63,13 @@ const frameTooLarge = breach(
   'Send smaller frames.',
 );
 
+const tooFast = breach(
+  closeCodes.tooFast,
+  'too_fast',
+  'Frames arrive too fast.',
+  'Put more tokens into one text-delta.',
+);
+
 /** A hello of another version, whatever else has changed in it. */
 const otherProtocol = v.object({
   type: v.literal('hello'),
@@ -66,13 +85,27 @@ const protocolMismatch: Refusal = {
   retry: false,
 };
 
+/** Why a socket never becomes a connection. */
+const turnedAway = {
+  handshake: failure('invalid_request', 'This is not the opening handshake of a WebSocket.'),
+  full: failure('rate_limited', 'This coordinator has as many contributors as it takes.'),
+  network_full: failure('rate_limited', 'This network address has as many contributors as it may have.'),
+} as const;
+
 export class ContributorSockets {
-  readonly #server: WebSocketServer;
+  readonly #server: InstanceType<typeof WebSocketServer<typeof Peer>>;
   readonly #peers = new Map<string, Peer>();
   readonly #byNetwork = new Map<string, number>();
   readonly #limits: SocketLimits;
   readonly #post: (event: Event) => void;
   readonly #now: () => number;
+  readonly #listener: Listener = {
+    message: (peer, data, isBinary) => this.#message(peer, data, isBinary),
+    inTime: (peer) => this.#inTime(peer),
+    closed: (peer, code) => this.#closed(peer, code),
+  };
+  /** Since the start: sockets that never spoke, or were cut without a frame, by why. */
+  readonly dropped = { full: 0, network_full: 0, handshake: 0, slow: 0 };
   #next = 0;
 
   constructor(socketLimits: SocketLimits, post: (event: Event) => void, now: () => number) {
@@ -81,92 +114,114 @@ export class ContributorSockets {
     this.#now = now;
     this.#server = new WebSocketServer({
       noServer: true,
+      WebSocket: Peer,
+      // We keep them ourselves.
+      clientTracking: false,
       // Compressing small frames costs six times the relay itself.
       perMessageDeflate: false,
       // Larger ones end the connection before we are asked, without a frame that says why (RFC 6455, code 1009).
       maxPayload: 4 * limits.contributorFrameBytes,
+      // Each piece of a frame costs memory of its own until the frame is whole (RFC 6455, code 1008).
+      maxFragments: 256,
+      maxBufferedChunks: 4_096,
       // The schema refuses what is not a string of a frame; checking UTF-8 is the protocol's own business.
       skipUTF8Validation: false,
+      // Pings are counted like all other frames before they are answered.
+      autoPong: false,
     });
+    this.#server.on('wsClientError', (_, socket) => this.#turnAway(socket, 'handshake'));
   }
 
   get size(): number {
     return this.#peers.size;
   }
 
-  /** Takes over upgrades to `/worker` on this server; others are refused. */
+  /** Takes over upgrades on this server; it lets only those to `/worker` come through. */
   attach(server: Server): void {
     server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
   }
 
   send(connectionId: string, frame: CoordinatorFrame): void {
     const peer = this.#peers.get(connectionId);
-    if (peer === undefined || peer.socket.readyState !== WebSocket.OPEN) return;
-    if (peer.socket.bufferedAmount > UNSENT_BYTES_MAX) {
-      peer.socket.terminate();
+    if (peer === undefined || peer.readyState !== WebSocket.OPEN) return;
+    if (peer.bufferedAmount > UNSENT_BYTES_MAX) {
+      this.dropped.slow += 1;
+      peer.terminate();
       return;
     }
-    peer.socket.send(JSON.stringify(frame));
+    peer.send(JSON.stringify(frame));
   }
 
   close(connectionId: string, refusal: Refusal): void {
     const peer = this.#peers.get(connectionId);
     if (peer === undefined) return;
-    this.#forget(connectionId, peer);
-    end(peer.socket, refusal.closeCode, refusal.code);
+    this.#forget(peer);
+    end(peer, refusal.closeCode, refusal.code);
   }
 
   closeAll(): void {
-    for (const [connectionId, peer] of this.#peers) {
-      this.#forget(connectionId, peer);
-      end(peer.socket, closeCodes.shuttingDown, 'shutting_down');
+    for (const peer of this.#peers.values()) {
+      this.#forget(peer);
+      end(peer, closeCodes.shuttingDown, 'shutting_down');
     }
     this.#server.close();
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    socket.on('error', () => socket.destroy());
-    const path = (request.url ?? '').split('?')[0];
+    socket.on('error', destroy);
     const network = networkOf(addressOf(request, this.#limits.trustProxy));
-    if (path !== '/worker') return refuseUpgrade(socket, '404 Not Found');
-    if (this.#peers.size >= this.#limits.connections) return refuseUpgrade(socket, '503 Service Unavailable');
+    if (this.#peers.size >= this.#limits.connections) return this.#turnAway(socket, 'full');
     if ((this.#byNetwork.get(network) ?? 0) >= this.#limits.connectionsPerNetwork)
-      return refuseUpgrade(socket, '429 Too Many Requests');
-    this.#server.handleUpgrade(request, socket, head, (webSocket) => this.#open(webSocket, network));
+      return this.#turnAway(socket, 'network_full');
+    this.#server.handleUpgrade(request, socket, head, (peer) => {
+      // From here on ws listens.
+      socket.off('error', destroy);
+      this.#open(peer, network);
+    });
   }
 
-  #open(socket: WebSocket, network: string): void {
-    const connectionId = `c${this.#next++}`;
-    const bucket = new TokenBucket(limits.framesPerSecond, limits.frameBurst, this.#now());
-    this.#peers.set(connectionId, { socket, network, bucket });
+  #turnAway(socket: Duplex, reason: keyof typeof turnedAway): void {
+    this.dropped[reason] += 1;
+    socket.end(answerWithoutRoute(turnedAway[reason]));
+  }
+
+  #open(peer: Peer, network: string): void {
+    peer.connectionId = `c${this.#next++}`;
+    peer.network = network;
+    peer.bucket = new TokenBucket(limits.framesPerSecond, limits.frameBurst, this.#now());
+    peer.listener = this.#listener;
+    this.#peers.set(peer.connectionId, peer);
     this.#byNetwork.set(network, (this.#byNetwork.get(network) ?? 0) + 1);
-    socket.on('message', (data, isBinary) => this.#message(connectionId, data, isBinary));
-    socket.on('error', () => undefined);
-    socket.on('close', (code) => this.#closed(connectionId, code));
-    this.#post({ type: 'connection-opened', connectionId, nonce: randomBytes(32).toString('hex') });
+    // The same functions for all: some of each one's own would take more memory than all else that we add to a socket.
+    peer
+      .on('message', onMessage)
+      .on('ping', onPing)
+      .on('pong', onPong)
+      .on('error', ignore)
+      .on('close', onClose);
+    const nonce = randomBytes(32).toString('hex');
+    this.#post({ type: 'connection-opened', connectionId: peer.connectionId, nonce });
   }
 
-  #message(connectionId: string, data: RawData, isBinary: boolean): void {
-    const peer = this.#peers.get(connectionId);
-    if (peer === undefined) return;
-    const read = readFrame(data, isBinary);
-    const refusal = peer.bucket.take(this.#now())
-      ? read.refusal
-      : breach(
-          closeCodes.tooFast,
-          'too_fast',
-          'Frames arrive too fast.',
-          'Put more tokens into one text-delta.',
-        );
+  #message(peer: Peer, data: RawData, isBinary: boolean): void {
+    if (!this.#inTime(peer)) return;
+    const { connectionId } = peer;
+    const { frame, refusal } = readFrame(data, isBinary);
     if (refusal !== undefined) this.#post({ type: 'connection-breached', connectionId, refusal });
-    else if (read.frame !== undefined)
-      this.#post({ type: 'frame-received', connectionId, frame: read.frame });
+    else if (frame !== undefined) this.#post({ type: 'frame-received', connectionId, frame });
   }
 
-  #closed(connectionId: string, code: number): void {
-    const peer = this.#peers.get(connectionId);
-    if (peer === undefined) return;
-    this.#forget(connectionId, peer);
+  #inTime({ connectionId, bucket }: Peer): boolean {
+    if (!this.#peers.has(connectionId)) return false;
+    if (bucket.take(this.#now())) return true;
+    this.#post({ type: 'connection-breached', connectionId, refusal: tooFast });
+    return false;
+  }
+
+  #closed(peer: Peer, code: number): void {
+    const { connectionId } = peer;
+    if (!this.#peers.has(connectionId)) return;
+    this.#forget(peer);
     // 1009 is ws's own answer to a frame over maxPayload: a breach, not a lost connection.
     this.#post(
       code === 1009
@@ -175,13 +230,38 @@ export class ContributorSockets {
     );
   }
 
-  #forget(connectionId: string, peer: Peer): void {
+  #forget({ connectionId, network }: Peer): void {
     this.#peers.delete(connectionId);
-    const left = (this.#byNetwork.get(peer.network) ?? 1) - 1;
-    if (left > 0) this.#byNetwork.set(peer.network, left);
-    else this.#byNetwork.delete(peer.network);
+    const left = (this.#byNetwork.get(network) ?? 1) - 1;
+    if (left > 0) this.#byNetwork.set(network, left);
+    else this.#byNetwork.delete(network);
   }
 }
+
+function destroy(this: Duplex): void {
+  this.destroy();
+}
+
+// For the types of ws, `this` is of its own class in every listener.
+
+function onMessage(this: WebSocket, data: RawData, isBinary: boolean): void {
+  (this as Peer).listener.message(this as Peer, data, isBinary);
+}
+
+function onPing(this: WebSocket, data: Buffer): void {
+  if ((this as Peer).listener.inTime(this as Peer)) this.pong(data);
+}
+
+function onPong(this: WebSocket): void {
+  (this as Peer).listener.inTime(this as Peer);
+}
+
+function onClose(this: WebSocket, code: number): void {
+  (this as Peer).listener.closed(this as Peer, code);
+}
+
+/** An error is followed by a close, which says enough. */
+const ignore = (): void => undefined;
 
 /** Of the client; the proxy's own entry in X-Forwarded-For is the last. */
 function addressOf(request: IncomingMessage, trustProxy: boolean): string {
@@ -214,7 +294,10 @@ function readFrame(data: RawData, isBinary: boolean): Read {
   if (v.is(otherProtocol, value)) return { refusal: protocolMismatch };
   const issue = parsed.issues[0];
   return malformed(
-    `${v.getDotPath(issue) ?? 'frame'} should be ${issue.expected ?? 'otherwise'}`.slice(0, 200),
+    // A cut may fall inside a surrogate pair, and a name may hold half of one.
+    `${v.getDotPath(issue) ?? 'frame'} should be ${issue.expected ?? 'otherwise'}`
+      .slice(0, 200)
+      .toWellFormed(),
   );
 }
 
@@ -224,8 +307,4 @@ const bytesOf = (data: RawData): Buffer =>
 function end(socket: WebSocket, code: number, reason: string): void {
   socket.close(code, reason);
   setTimeout(() => socket.terminate(), CLOSE_GRACE_MS).unref();
-}
-
-function refuseUpgrade(socket: Duplex, status: string): void {
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 }

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { catalogue } from '@tussah/models/catalogue';
+import { limits } from '@tussah/protocol/limits';
 import { priceFromWire } from '@tussah/protocol/money';
 import type { Logger } from 'pino';
 import { defaultCoreConfig, type CoreConfig } from '../core/config.ts';
@@ -14,7 +15,7 @@ import { Accounts } from './accounts.ts';
 import type { CoordinatorConfig } from './config.ts';
 import { ContributorSockets } from './contributor-sockets.ts';
 import { lockDataFolder } from './data-lock.ts';
-import { Dispatcher } from './dispatcher.ts';
+import { Dispatcher, type EffectHandlers } from './dispatcher.ts';
 import { effectHandlers } from './effects.ts';
 import { developmentCredit } from './http/admin.ts';
 import { createServer } from './http/server.ts';
@@ -49,13 +50,18 @@ export async function startCoordinator(options: {
   readonly version: string;
   readonly log: Logger;
   readonly requestTimeoutMs?: number;
+  readonly clientGraceMs?: number;
+  readonly drainMs?: number;
+  /** For tests of what a crash leaves behind: a store and effects that stop short. */
+  readonly openStore?: typeof openSqliteStore;
+  readonly wrapEffects?: (handlers: EffectHandlers) => EffectHandlers;
 }): Promise<Coordinator> {
   const { config, log } = options;
   const now = Date.now;
   mkdirSync(config.dataFolder, { recursive: true, mode: 0o700 });
   const unlock = lockDataFolder(config.dataFolder);
   const signer = loadSigner(join(config.dataFolder, 'coordinator-key.pem'));
-  const store = openSqliteStore(join(config.dataFolder, 'coordinator.sqlite'));
+  const store = (options.openStore ?? openSqliteStore)(join(config.dataFolder, 'coordinator.sqlite'));
   await fundGuests(store, config.guestFundNano);
   const tokenizers = new Tokenizers(options.modelsFolder, join(config.dataFolder, 'tokenizers'));
   await tokenizers.loadBundled();
@@ -72,6 +78,7 @@ export async function startCoordinator(options: {
   const streams = new JobStreams(
     (jobId) => dispatcher.post({ type: 'job-abandoned', jobId, code: 'client_gone' }),
     now,
+    options.clientGraceMs ?? limits.clientGraceMs,
   );
   const sockets = new ContributorSockets(
     {
@@ -82,7 +89,8 @@ export async function startCoordinator(options: {
     (event) => dispatcher.post(event),
     now,
   );
-  const metrics = new Metrics({ state: () => dispatcher.state, connections: () => sockets.size, now, store });
+  const metrics = new Metrics({ state: () => dispatcher.state, sockets, now, store });
+  store.onCommit = (seconds) => metrics.committed(seconds);
   const post = dispatcher.post.bind(dispatcher);
   const checker = new SignatureChecker();
   const app = await createServer(
@@ -102,10 +110,16 @@ export async function startCoordinator(options: {
     {
       siteFolder: config.siteFolder,
       trustProxy: config.trustProxy,
+      connectionsMax: config.connectionsMax,
+      connectionsPerNetwork: config.connectionsPerNetwork,
       ...(options.requestTimeoutMs === undefined ? {} : { requestTimeoutMs: options.requestTimeoutMs }),
     },
   );
-  dispatcher.start(effectHandlers({ post, sockets, streams, signer, checker, store, metrics, log }));
+  const journal = await store.checkpoints();
+  for (const jobId of journal.unreadable) log.error({ jobId }, 'checkpoint unreadable');
+  const handlers = effectHandlers({ post, sockets, streams, signer, checker, store, metrics, log });
+  dispatcher.start(options.wrapEffects?.(handlers) ?? handlers);
+  post({ type: 'jobs-recovered', checkpoints: journal.checkpoints });
   sockets.attach(app.server);
   try {
     await app.listen({ host: config.host, port: config.port });
@@ -116,24 +130,29 @@ export async function startCoordinator(options: {
     unlock();
     throw error;
   }
+  metrics.listening(performance.now() / 1000);
   return {
     url: urlOf(app, config.host),
     publicKey: signer.publicKey,
     broken,
-    close: () => stop({ app, dispatcher, sockets, streams, store }).finally(unlock),
+    close: () =>
+      stop({ app, dispatcher, sockets, streams, store }, options.drainMs ?? DRAIN_MS).finally(unlock),
   };
 }
 
-async function stop(parts: {
-  readonly app: FastifyInstance;
-  readonly dispatcher: Dispatcher;
-  readonly sockets: ContributorSockets;
-  readonly streams: JobStreams;
-  readonly store: Store;
-}): Promise<void> {
+async function stop(
+  parts: {
+    readonly app: FastifyInstance;
+    readonly dispatcher: Dispatcher;
+    readonly sockets: ContributorSockets;
+    readonly streams: JobStreams;
+    readonly store: Store;
+  },
+  drainMs: number,
+): Promise<void> {
   const { app, dispatcher, sockets, streams, store } = parts;
   dispatcher.post({ type: 'drain' });
-  await jobsEnded(dispatcher, DRAIN_MS);
+  await jobsEnded(dispatcher, drainMs);
   for (const jobId of dispatcher.state.jobs.keys())
     dispatcher.post({ type: 'job-abandoned', jobId, code: 'shutting_down' });
   await jobsEnded(dispatcher, SETTLE_MS);

@@ -6,6 +6,7 @@ import type { Effect, Event } from '../core/events.ts';
 import type { State } from '../core/state.ts';
 import { step } from '../core/step.ts';
 import type { Codecs } from '../core/turn.ts';
+import { ForwardClock } from './forward-clock.ts';
 
 export type EffectHandlers = {
   readonly [Type in Effect['type']]: (effect: Extract<Effect, { type: Type }>) => void;
@@ -17,18 +18,17 @@ const TICK_MS = 50;
 export class Dispatcher {
   #state: State;
   readonly #codecs: Codecs;
-  readonly #now: () => number;
+  readonly #clock: ForwardClock;
   readonly #onBug: (error: unknown) => void;
   #handlers: EffectHandlers | undefined;
   readonly #pending: Event[] = [];
   #running = false;
-  #lastMs = 0;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(state: State, codecs: Codecs, now: () => number, onBug: (error: unknown) => void) {
     this.#state = state;
     this.#codecs = codecs;
-    this.#now = now;
+    this.#clock = new ForwardClock(now, () => performance.now());
     this.#onBug = onBug;
   }
 
@@ -62,9 +62,7 @@ export class Dispatcher {
   }
 
   #take(event: Event): void {
-    // The core's time never runs backwards, whatever the system clock does.
-    this.#lastMs = Math.max(this.#lastMs, this.#now());
-    const { state, effects } = step(this.#state, { ...event, atMs: this.#lastMs }, this.#codecs);
+    const { state, effects } = step(this.#state, { ...event, atMs: this.#clock.now() }, this.#codecs);
     this.#state = state;
     for (const effect of effects) this.#perform(effect);
   }

@@ -4,14 +4,15 @@ import { helloStatement } from '@tussah/protocol/contributor-frames';
 import { newId } from '@tussah/protocol/ids';
 import { segmentStatement, type Receipt } from '@tussah/protocol/receipts';
 import type { Logger } from 'pino';
-import type { Event, HelloFrame, Note } from '../core/events.ts';
+import type { Event, HelloFrame } from '../core/events.ts';
 import type { ContributorStats, SettlementDraft } from '../core/state.ts';
 import type { ContributorSockets } from './contributor-sockets.ts';
 import type { EffectHandlers } from './dispatcher.ts';
 import type { JobStreams } from './job-streams.ts';
+import { logNote } from './log-notes.ts';
 import type { Metrics } from './metrics.ts';
 import type { SignatureChecker, Signer } from './signer.ts';
-import type { Settlement, Store } from './store/port.ts';
+import type { Settlement, Store, StoreWrite } from './store/port.ts';
 
 export interface EffectPorts {
   readonly post: (event: Event) => void;
@@ -28,13 +29,26 @@ export function effectHandlers(ports: EffectPorts): EffectHandlers {
   const { post, sockets, streams, checker } = ports;
   return {
     send: ({ connectionId, frame }) => sockets.send(connectionId, frame),
-    close: ({ connectionId, refusal }) => sockets.close(connectionId, refusal),
+    close: ({ connectionId, refusal }) => {
+      ports.metrics.refusedPeer(refusal.code);
+      sockets.close(connectionId, refusal);
+    },
     'check-hello': ({ connectionId, nonce, hello }) => void checkHello(ports, connectionId, nonce, hello),
     'check-segment': ({ jobId, publicKey, facts, signature }) => {
       const valid = checker.check(publicKey, domains.segment, segmentStatement(facts), signature);
       post({ type: 'segment-checked', jobId, publicKey, valid });
     },
-    deliver: ({ jobId, text, logprobs }) => streams.deliver(jobId, { text, logprobs }),
+    deliver: (effect) => streams.deliver(effect.jobId, effect),
+    checkpoint: ({ checkpoint, awaited }) => {
+      const jobId = checkpoint.request.id;
+      const write = () => writeCheckpoint(ports, jobId, { kind: 'checkpoint', checkpoint });
+      if (awaited) streams.hold(jobId, write);
+      // Only what the client has got may be charged after a crash; the next checkpoint comes soon.
+      else if (streams.hasSent(jobId)) void write();
+    },
+    'forget-checkpoint': ({ jobId }) =>
+      void writeCheckpoint(ports, jobId, { kind: 'forget-checkpoint', jobId }),
+    'resume-refused': ({ jobId, failure }) => streams.end(jobId, { kind: 'failed', failure, receipt: null }),
     settle: ({ draft }) => void settle(ports, draft),
     complete: ({ jobId, answer }) => streams.end(jobId, { kind: 'complete', answer }),
     fail: ({ jobId, failure, receipt }) => streams.end(jobId, { kind: 'failed', failure, receipt }),
@@ -89,6 +103,7 @@ async function settle(ports: EffectPorts, draft: SettlementDraft): Promise<void>
           : { ...draft.idempotency, jobId, receiptId: receipt.id, atMs: receipt.createdAtMs },
     };
     await ports.store.write({ kind: 'settlement', settlement });
+    ports.metrics.receipt(receipt);
     ports.post({ type: 'settled', jobId, receipt });
   } catch (error) {
     ports.log.error({ err: error, jobId }, 'settlement failed');
@@ -96,12 +111,14 @@ async function settle(ports: EffectPorts, draft: SettlementDraft): Promise<void>
   }
 }
 
-function logNote(log: Logger, { kind, ...facts }: Note): void {
-  const plain = Object.fromEntries(
-    Object.entries(facts).map(([key, value]) => [key, typeof value === 'bigint' ? value.toString() : value]),
-  );
-  if (kind === 'job-moved') log.warn(plain, kind);
-  // A job has one line at its end; its beginning is for who looks closely.
-  else if (kind === 'job-started' || kind === 'job-queued') log.debug(plain, kind);
-  else log.info(plain, kind);
+/** Whether it is durable. One that nothing waits for may cost somebody a second's work, which is no reason to end the job. */
+async function writeCheckpoint(ports: EffectPorts, jobId: string, write: StoreWrite): Promise<boolean> {
+  try {
+    await ports.store.write(write);
+    return true;
+  } catch (error) {
+    ports.log.error({ err: error, jobId }, 'checkpoint failed');
+    ports.metrics.count({ kind: 'checkpoint-failed', jobId });
+    return false;
+  }
 }

@@ -1,117 +1,152 @@
-/** What an operator watches, in Prometheus' format at `/metrics`. */
+/** What an operator watches, in Prometheus' format at `/metrics`. docs/operations.md says what each is for. */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { ErrorCode } from '@tussah/protocol/errors';
+import type { Receipt } from '@tussah/protocol/receipts';
 import type { Note } from '../core/events.ts';
-import { networkOf } from '../core/views.ts';
-import type { State } from '../core/state.ts';
+import { addGauges, type Readings } from './gauges.ts';
+
+/** From a tenth of a millisecond, a commit to memory, to a disk that is failing. */
+const commitSeconds = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3];
+const jobSeconds = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120];
 
 export class Metrics {
   readonly registry = new Registry();
-  readonly #jobs: Counter<'model' | 'outcome'>;
-  readonly #refused: Counter<'code'>;
-  readonly #moved: Counter<'reason'>;
-  readonly #tokens: Counter<'model'>;
-  readonly #charged: Counter;
-  readonly #ttft: Histogram<'model'>;
-  readonly #duration: Histogram<'model'>;
+  readonly #read: Readings;
+  readonly #counters: ReturnType<typeof countersIn>;
 
-  constructor(read: {
-    state: () => State;
-    connections: () => number;
-    now: () => number;
-    store: { readonly counts: { readonly writes: number; readonly groups: number } };
-  }) {
-    const registers = [this.registry];
+  constructor(read: Readings) {
+    this.#read = read;
     // The loop's delay is looked at ten times a second; more often would be most of what an idle coordinator does.
     collectDefaultMetrics({ register: this.registry, eventLoopMonitoringPrecision: 100 });
-    this.#jobs = new Counter({
-      name: 'tussah_jobs_total',
-      help: 'Jobs that ended.',
-      labelNames: ['model', 'outcome'],
-      registers,
-    });
-    this.#refused = new Counter({
-      name: 'tussah_jobs_refused_total',
-      help: 'Requests refused before they became jobs.',
-      labelNames: ['code'],
-      registers,
-    });
-    this.#moved = new Counter({
-      name: 'tussah_job_moves_total',
-      help: 'Times a job left a contributor before its end.',
-      labelNames: ['reason'],
-      registers,
-    });
-    this.#tokens = new Counter({
-      name: 'tussah_completion_tokens_total',
-      help: 'Completion tokens charged.',
-      labelNames: ['model'],
-      registers,
-    });
-    this.#charged = new Counter({
-      name: 'tussah_charged_ton_total',
-      help: 'TON charged to clients.',
-      registers,
-    });
-    const seconds = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120];
-    this.#ttft = new Histogram({
-      name: 'tussah_first_token_seconds',
-      help: 'From the request to its first token.',
-      labelNames: ['model'],
-      buckets: seconds,
-      registers,
-    });
-    this.#duration = new Histogram({
-      name: 'tussah_job_seconds',
-      help: 'From the request to its end.',
-      labelNames: ['model'],
-      buckets: seconds,
-      registers,
-    });
-    const gauge = (name: string, help: string, value: () => number) =>
-      new Gauge({
-        name,
-        help,
-        registers,
-        collect() {
-          this.set(value());
-        },
-      });
-    gauge('tussah_connections', 'Open sockets of contributors, proven or not.', read.connections);
-    gauge('tussah_contributors', 'Contributors with a session.', () => read.state().contributors.size);
-    gauge('tussah_jobs_open', 'Jobs queued, running or being settled.', () => read.state().jobs.size);
-    gauge('tussah_store_writes', 'Writes made durable since the start.', () => read.store.counts.writes);
-    gauge('tussah_store_commits', 'Commits that they shared.', () => read.store.counts.groups);
-    gauge('tussah_deadlines', 'Entries in the deadline heap.', () => read.state().deadlines.size);
-    gauge(
-      'tussah_guest_budget_ton',
-      'What guests may still spend today.',
-      () => Number(networkOf(read.state(), read.now()).guests.remainingNano) / 1e9,
-    );
-    const gaugeByModel = (name: string, help: string, pick: 'queued' | 'idle') =>
-      new Gauge({
-        name,
-        help,
-        labelNames: ['model'],
-        registers,
-        collect() {
-          for (const model of networkOf(read.state(), read.now()).models)
-            this.set({ model: model.id }, model[pick]);
-        },
-      });
-    gaugeByModel('tussah_model_queued', 'Jobs waiting, by model.', 'queued');
-    gaugeByModel('tussah_model_idle', 'Contributors free to serve, by model.', 'idle');
+    this.#counters = countersIn(this.registry);
+    addGauges(this.registry, read);
   }
 
+  /** A step in the life of a job or a contributor. */
   count(note: Note): void {
-    if (note.kind === 'job-refused') this.#refused.inc({ code: note.code });
-    else if (note.kind === 'job-moved') this.#moved.inc({ reason: note.reason });
-    else if (note.kind === 'job-ended') {
-      const { model } = note;
-      this.#jobs.inc({ model, outcome: note.outcome });
-      this.#tokens.inc({ model }, note.tokens);
-      this.#charged.inc(Number(note.chargedNano) / 1e9);
-      this.#duration.observe({ model }, note.totalMs / 1000);
-      if (note.ttftMs !== null) this.#ttft.observe({ model }, note.ttftMs / 1000);
+    const counters = this.#counters;
+    switch (note.kind) {
+      case 'job-refused':
+        return counters.refused.inc({ code: note.code });
+      case 'job-moved':
+        return counters.moved.inc({ reason: note.reason });
+      case 'job-started':
+        return this.#started(note.jobId);
+      case 'job-ended':
+        return this.#ended(note);
+      case 'job-interrupted':
+        return counters.interrupted.inc({ resumable: String(note.resumable) });
+      case 'job-resumed':
+        return counters.resumed.inc({ model: note.model });
+      case 'job-suspended':
+        return counters.suspended.inc();
+      case 'checkpoint-failed':
+        return counters.checkpointFailures.inc();
+      case 'contributor-joined':
+        return counters.sessions.inc({ resumed: String(note.resumed) });
+      case 'contributor-left':
+      case 'model-ready':
+      case 'job-queued':
+        return;
+      default:
+        note satisfies never;
     }
   }
+
+  /** A job's receipt is durable. */
+  receipt({ model, segments }: Receipt): void {
+    if (segments.length < 2) return;
+    this.#counters.continued.inc({ model });
+    for (const segment of segments.slice(1)) this.#counters.continuedTokens.inc({ model }, segment.tokens);
+  }
+
+  /** The coordinator ended a contributor's connection. */
+  refusedPeer(code: string): void {
+    this.#counters.refusedPeers.inc({ code });
+  }
+
+  /** An answer to an HTTP request has left, whole or not. `route` is a pattern of ours. */
+  answered(route: string, status: number): void {
+    this.#counters.requests.inc({ route, status });
+  }
+
+  refusedRequest(code: ErrorCode): void {
+    this.#counters.refusedRequests.inc({ code });
+  }
+
+  committed(seconds: number): void {
+    this.#counters.commit.observe(seconds);
+  }
+
+  /** From the start of the process until it listened. */
+  listening(seconds: number): void {
+    this.#counters.start.set(seconds);
+  }
+
+  #started(jobId: string): void {
+    const job = this.#read.state().jobs.get(jobId);
+    // Waiting for the next contributor of a cut answer is no queueing.
+    if (job === undefined || job.attempts > 1) return;
+    this.#counters.wait.observe(
+      { model: job.request.model },
+      Math.max(0, this.#read.now() - job.submittedAtMs) / 1000,
+    );
+  }
+
+  #ended(note: Extract<Note, { kind: 'job-ended' }>): void {
+    const { model } = note;
+    const counters = this.#counters;
+    counters.jobs.inc({ model, outcome: note.outcome });
+    counters.tokens.inc({ model }, note.tokens);
+    counters.charged.inc(Number(note.chargedNano) / 1e9);
+    counters.duration.observe({ model }, note.totalMs / 1000);
+    if (note.ttftMs !== null) counters.ttft.observe({ model }, note.ttftMs / 1000);
+  }
+}
+
+function countersIn(registry: Registry) {
+  const registers = [registry];
+  const counter = <Label extends string>(name: string, help: string, ...labelNames: Label[]) =>
+    new Counter({ name, help, labelNames, registers });
+  const seconds = (name: string, help: string) =>
+    new Histogram({ name, help, labelNames: ['model'], buckets: jobSeconds, registers });
+  return {
+    jobs: counter('tussah_jobs_total', 'Jobs that ended.', 'model', 'outcome'),
+    refused: counter('tussah_jobs_refused_total', 'Requests refused before they became jobs.', 'code'),
+    tokens: counter('tussah_completion_tokens_total', 'Completion tokens charged.', 'model'),
+    charged: counter('tussah_charged_ton_total', 'TON charged to clients.'),
+    wait: seconds('tussah_job_wait_seconds', 'From the request until a contributor began with it.'),
+    ttft: seconds('tussah_first_token_seconds', 'From the request to its first token.'),
+    duration: seconds('tussah_job_seconds', 'From the request to its end.'),
+    moved: counter('tussah_job_moves_total', 'Times a job left a contributor before its end.', 'reason'),
+    continued: counter('tussah_answers_continued_total', 'Answers by more than one contributor.', 'model'),
+    continuedTokens: counter(
+      'tussah_continued_tokens_total',
+      'Tokens by contributors after the first.',
+      'model',
+    ),
+    interrupted: counter('tussah_jobs_interrupted_total', 'Jobs that a restart had cut.', 'resumable'),
+    resumed: counter('tussah_jobs_resumed_total', 'Cut jobs whose clients came back.', 'model'),
+    suspended: counter('tussah_jobs_suspended_total', 'Jobs left to the next start.'),
+    checkpointFailures: counter('tussah_checkpoint_failures_total', 'Checkpoints that were not written.'),
+    sessions: counter('tussah_sessions_total', 'Contributors that were let in.', 'resumed'),
+    refusedPeers: counter(
+      'tussah_sessions_refused_total',
+      'Connections of contributors that the coordinator ended.',
+      'code',
+    ),
+    requests: counter('tussah_http_requests_total', 'Requests answered.', 'route', 'status'),
+    refusedRequests: counter('tussah_http_refusals_total', 'Requests refused, whatever for.', 'code'),
+    commit: new Histogram({
+      name: 'tussah_store_commit_seconds',
+      help: 'Time for one commit to be durable.',
+      buckets: commitSeconds,
+      registers,
+    }),
+    start: new Gauge({
+      name: 'tussah_start_seconds',
+      help: 'From the start of the process until it listened.',
+      registers,
+    }),
+  };
 }

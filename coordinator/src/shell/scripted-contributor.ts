@@ -44,41 +44,62 @@ export interface ScriptedOptions {
   readonly identity?: Identity;
   /** The session to go on with after a lost connection. */
   readonly resume?: string;
+  /** Connects again by itself, with a new session, until it is told to leave; by default it stays away. */
+  readonly reconnects?: boolean;
 }
+
+const RECONNECT_MS = 50;
 
 export class ScriptedContributor {
   readonly frames: CoordinatorFrame[] = [];
   readonly offers: JobOffer[] = [];
   closeCode: number | undefined;
+  /** How often it was welcomed. */
+  sessions = 0;
   readonly #options: ScriptedOptions;
-  readonly #socket: WebSocket;
+  #socket: WebSocket;
   readonly #cancelled = new Set<string>();
   readonly #identity: Identity;
+  #leaves = false;
 
-  private constructor(options: ScriptedOptions, socket: WebSocket, identity: Identity) {
+  private constructor(options: ScriptedOptions, identity: Identity) {
     this.#options = options;
-    this.#socket = socket;
+    this.#socket = socketTo(options.url);
     this.#identity = identity;
   }
 
   /** Connects, proves its key and announces its build. */
   static async connect(options: ScriptedOptions): Promise<ScriptedContributor> {
     const identity = options.identity ?? (await newIdentity());
-    const socket = new WebSocket(`${options.url.replace(/^http/, 'ws')}/worker`);
-    const contributor = new ScriptedContributor(options, socket, identity);
-    await new Promise<void>((resolve, reject) => {
+    const contributor = new ScriptedContributor(options, identity);
+    await contributor.#welcomed();
+    return contributor;
+  }
+
+  #welcomed(): Promise<void> {
+    const socket = this.#socket;
+    return new Promise<void>((resolve, reject) => {
       socket.on('error', reject);
       socket.on('close', (code) => {
-        contributor.closeCode = code;
+        this.closeCode = code;
         reject(new Error(`closed ${code}`));
+        if (this.#options.reconnects === true && this.sessions > 0)
+          setTimeout(() => this.#return(), RECONNECT_MS);
       });
       socket.on('message', (data) => {
         const frame = JSON.parse((data as Buffer).toString()) as CoordinatorFrame;
-        contributor.frames.push(frame);
-        contributor.#take(frame, resolve).catch(reject);
+        this.frames.push(frame);
+        this.#take(frame, resolve).catch(reject);
       });
     });
-    return contributor;
+  }
+
+  #return(): void {
+    if (this.#leaves) return;
+    this.#cancelled.clear();
+    this.#socket = socketTo(this.#options.url);
+    // A failed attempt closes its socket, and so leads to the next.
+    this.#welcomed().catch(() => undefined);
   }
 
   get publicKey(): string {
@@ -96,10 +117,12 @@ export class ScriptedContributor {
 
   /** Cuts the connection without a word. */
   vanish(): void {
+    this.#leaves = true;
     this.#socket.terminate();
   }
 
   close(): void {
+    this.#leaves = true;
     this.#socket.close();
   }
 
@@ -121,10 +144,12 @@ export class ScriptedContributor {
 
   async #take(frame: CoordinatorFrame, welcomed: () => void): Promise<void> {
     const identity = this.#identity;
+    const socket = this.#socket;
     const { wallet = null } = this.#options;
     if (frame.type === 'challenge') {
       const statement = helloStatement(frame.coordinator, frame.nonce, identity.publicKey, wallet);
       const signature = await sign(identity, domains.hello, statement);
+      if (this.#socket !== socket) return;
       this.send({
         type: 'hello',
         protocol: PROTOCOL,
@@ -132,9 +157,10 @@ export class ScriptedContributor {
         signature,
         wallet,
         agent: 'scripted/1',
-        resume: this.#options.resume ?? null,
+        resume: (this.sessions === 0 ? this.#options.resume : undefined) ?? null,
       });
     } else if (frame.type === 'welcome') {
+      this.sessions += 1;
       this.announce();
       welcomed();
     } else if (frame.type === 'ping') this.send({ type: 'pong', n: frame.n });
@@ -166,16 +192,20 @@ export class ScriptedContributor {
     if (ids !== undefined) await this.finish(offer, ids);
   }
 
-  /** Sends pieces after the ids `sent` so far in this segment; returns all of its ids, or undefined once it is cancelled. */
+  /**
+   * Sends pieces after the ids `sent` so far in this segment; returns all of its ids, or undefined once it is cancelled or
+   * the connection is another.
+   */
   async deliver(
     offer: JobOffer,
     pieces: readonly ScriptedPiece[],
     sent: readonly number[] = [],
   ): Promise<number[] | undefined> {
     const ids = [...sent];
+    const socket = this.#socket;
     for (const { delayMs, logprobs, ...piece } of pieces) {
       if (delayMs !== undefined) await pause(delayMs);
-      if (this.#cancelled.has(offer.jobId)) return undefined;
+      if (this.#cancelled.has(offer.jobId) || this.#socket !== socket) return undefined;
       this.send({
         type: 'text-delta',
         jobId: offer.jobId,
@@ -196,6 +226,7 @@ export class ScriptedContributor {
     finishReason: 'stop' | 'length' = 'stop',
   ): Promise<void> {
     const identity = this.#identity;
+    const socket = this.#socket;
     const idsHash = hashOfIds(ids);
     const facts = {
       jobId: offer.jobId,
@@ -210,8 +241,11 @@ export class ScriptedContributor {
       end: finishReason,
     };
     const signature = await sign(identity, domains.segment, segmentStatement(facts));
+    if (this.#socket !== socket) return;
     this.send({ type: 'job-done', jobId: offer.jobId, finishReason, tokens: ids.length, idsHash, signature });
   }
 }
+
+const socketTo = (url: string): WebSocket => new WebSocket(`${url.replace(/^http/, 'ws')}/worker`);
 
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -3,15 +3,28 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { pause } from './scripted-contributor.ts';
-import { collect, idsOf, piecesOf, says, startNetwork, until, type TestNetwork } from './testing/harness.ts';
+import {
+  collect,
+  eventsOf,
+  idsOf,
+  piecesOf,
+  says,
+  startNetwork,
+  temporaryFolder,
+  until,
+  type TestNetwork,
+} from './testing/harness.ts';
 import { Tokenizers } from './tokenizers.ts';
 
 const PROMPT = 'quetzal-91 "façade"\nsecond line';
+const STOP = 'zanzibar-17 stop';
 const ANSWER = 'marzipan-47 "naïve"\nanother line';
 
 afterEach(() => {
   vi.restoreAllMocks();
 });
+
+const textOf = (pieces: ReturnType<typeof piecesOf>): string => pieces.map(({ text }) => text).join('');
 
 /** Every form in which a text could have been written down; base64 at each of its three alignments. */
 function formsOf(text: string): Map<string, string> {
@@ -20,7 +33,7 @@ function formsOf(text: string): Map<string, string> {
   const forms = new Map([
     ['raw', text],
     ['first line', text.split('\n')[0] ?? ''],
-    ['second line', text.split('\n')[1] ?? ''],
+    ['second line', text.split('\n')[1] ?? text],
     ['JSON', json],
     ['JSON twice', JSON.stringify(json).slice(1, -1)],
     ['hexadecimal', bytes.toString('hex')],
@@ -125,6 +138,42 @@ describe('what the coordinator writes', () => {
     expect(fails).toHaveBeenCalledTimes(9);
     expect([...leaksOf(PROMPT, written), ...leaksOf(ANSWER, written)]).toEqual([]);
     expect(network.log.some((line) => line.msg === 'request')).toBe(true);
+  });
+
+  it('has none in what is written down of running jobs, nor when they go on after a restart', async () => {
+    const dataFolder = temporaryFolder();
+    const network = await startNetwork({ core: { checkpointMs: 50 }, dataFolder, drainMs: 0 });
+    const begun = piecesOf(ANSWER).slice(0, 20);
+    await network.contribute(async (offer, contributor) => {
+      contributor.send({ type: 'job-accept', jobId: offer.jobId });
+      await contributor.deliver(offer, begun);
+    });
+    const asked = { ...body, stop: [STOP], stream: true };
+    const response = await network.chat({ ...asked, tussah: { resumable: true } });
+    const ids = begun.flatMap((piece) => piece.ids);
+    const got = eventsOf(response);
+    let jobId = '';
+    for (let tokens = 0; tokens < ids.length;) {
+      const part = (await got.next()).value?.tussah as { jobId: string; ids?: number[] } | undefined;
+      jobId = part?.jobId ?? jobId;
+      tokens += part?.ids?.length ?? 0;
+    }
+    const counted = `"tokens":${ids.length}`;
+    const written = await until('a checkpoint of it', async () => {
+      const found = await writtenBy(network);
+      return [...found.values()].some((text) => text.includes(counted)) ? found : undefined;
+    });
+    const leaks = () => [PROMPT, textOf(begun), STOP].flatMap((text) => leaksOf(text, written));
+    expect(leaks()).toEqual([]);
+    await network.close();
+    const after = await startNetwork({ dataFolder });
+    await after.contribute(says(ANSWER));
+    const rest = await collect(
+      await after.chat({ ...asked, tussah: { resumable: true, resume: { jobId, ids } } }),
+    );
+    expect(textOf(begun) + rest.text).toBe(ANSWER);
+    for (const [where, text] of await writtenBy(after)) written.set(`${where} after`, text);
+    expect([...leaks(), ...leaksOf(ANSWER, written)]).toEqual([]);
   });
 
   it('has none in it when our own code fails over a request', async () => {

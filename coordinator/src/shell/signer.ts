@@ -10,7 +10,7 @@ import {
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { signedBytes, type Canonical } from '@tussah/protocol/canonical';
 
-const KEYS_REMEMBERED = 4_096;
+const KEYS_REMEMBERED = 1_024;
 /** DER of a SubjectPublicKeyInfo for Ed25519 up to the 32 key bytes (RFC 8410 section 4). */
 const spkiPrefix = Buffer.from('302a300506032b6570032100', 'hex');
 

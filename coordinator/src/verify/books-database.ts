@@ -5,7 +5,7 @@ import SqliteDatabase, { type Database } from 'better-sqlite3';
 import { FaultLog, UnusableInput, type Check } from './verdict.ts';
 
 /** The newest schema this verifier reads. */
-const SCHEMA_VERSION = 1n;
+const SCHEMA_VERSION = 2n;
 
 /** Columns that have to be unique, whatever the database itself enforces. */
 const unique: readonly (readonly [table: string, column: string])[] = [
@@ -21,6 +21,7 @@ const unique: readonly (readonly [table: string, column: string])[] = [
   ['entries', "transaction_id || ' ' || account"],
   ['balances', 'account'],
   ['idempotency', "account_id || ' ' || key"],
+  ['checkpoints', 'job_id'],
 ];
 const tables = new Set([...unique.map(([table]) => table), 'totals', 'schema_migrations']);
 

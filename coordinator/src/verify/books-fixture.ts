@@ -3,13 +3,16 @@ import { newIdentity, type Identity } from '@tussah/protocol/signatures';
 import { signedReceipt } from '@tussah/protocol/receipt-fixture';
 import type { Receipt } from '@tussah/protocol/receipts';
 import { openSqliteStore } from '../shell/store/sqlite-store.ts';
-import { credit, payer, post, settle, settlementOf } from '../shell/store/store-fixture.ts';
+import { checkpointFor, credit, payer, post, settle, settlementOf } from '../shell/store/store-fixture.ts';
 
 export interface Books {
   readonly coordinator: Identity;
   /** Two segments; one segment, asked by a guest; cut and charged; nothing charged. */
   readonly receipts: readonly [Receipt, Receipt, Receipt, Receipt];
 }
+
+/** A job that runs, written down. */
+export const RUNNING = `job_${'r'.repeat(24)}`;
 
 export async function writeBooks(path: string): Promise<Books> {
   const [coordinator, first, second] = await Promise.all([newIdentity(), newIdentity(), newIdentity()]);
@@ -55,6 +58,7 @@ export async function writeBooks(path: string): Promise<Books> {
     const transaction = settlement.transaction && { ...settlement.transaction, entries: entries ?? [] };
     await store.write(settle({ ...settlement, transaction }));
   }
+  await store.write({ kind: 'checkpoint', checkpoint: checkpointFor(RUNNING) });
   await store.close();
   return { coordinator, receipts };
 }

@@ -1,4 +1,5 @@
 /** What a verification found: every check that was made, also after one failed. */
+import { printable } from '@tussah/attestation/cli/printable';
 
 /** A row that is wrong. */
 export interface Fault {
@@ -64,7 +65,3 @@ export function verdictText({ verdict, checks }: Verdict): string {
   ]);
   return `${[...lines, verdict].map(printable).join('\n')}\n`;
 }
-
-/** Control and format characters (Unicode Cc and Cf) as escapes. */
-export const printable = (text: string): string =>
-  text.replace(/[\p{Cc}\p{Cf}]/gu, (c) => `\\u{${(c.codePointAt(0) ?? 0).toString(16)}}`);

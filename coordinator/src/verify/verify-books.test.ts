@@ -7,6 +7,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { hash } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import SqliteDatabase, { type Database } from 'better-sqlite3';
@@ -14,8 +15,8 @@ import { newIdentity } from '@tussah/protocol/signatures';
 import { signBody } from '@tussah/protocol/receipt-fixture';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openSqliteStore } from '../shell/store/sqlite-store.ts';
-import { credit, post } from '../shell/store/store-fixture.ts';
-import { writeBooks, type Books } from './books-fixture.ts';
+import { credit, payer, post } from '../shell/store/store-fixture.ts';
+import { RUNNING, writeBooks, type Books } from './books-fixture.ts';
 import { FAULTS_SHOWN, UnusableInput } from './verdict.ts';
 import { verifyBooks } from './verify-books.ts';
 
@@ -62,6 +63,7 @@ describe('verifyBooks', () => {
       'receipts',
       'charges',
       'totals',
+      'checkpoints',
     ]);
     expect(checks.find((check) => check.name === 'receipts')?.detail).toContain(books.coordinator.publicKey);
   });
@@ -127,6 +129,13 @@ describe('verifyBooks', () => {
     ['UPDATE totals SET answered = answered + 1', 'totals', 'answered'],
     ['UPDATE totals SET completion_tokens = 0', 'totals', 'completion_tokens'],
     ['DELETE FROM totals', 'totals', 'all'],
+    ['UPDATE checkpoints SET body = replace(body, \'"tokens":5\', \'"tokens":6\')', 'checkpoints', RUNNING],
+    ["UPDATE checkpoints SET body = ''", 'checkpoints', RUNNING],
+    ["UPDATE checkpoints SET body = 'null'", 'checkpoints', RUNNING],
+    ["UPDATE checkpoints SET body = body || printf('%2000000s', ' ')", 'checkpoints', RUNNING],
+    ["UPDATE checkpoints SET sha256 = ''", 'checkpoints', RUNNING],
+    ["UPDATE checkpoints SET job_id = 'job_x'", 'checkpoints', 'job_x'],
+    ['UPDATE checkpoints SET job_id = (SELECT job_id FROM receipts LIMIT 1)', 'checkpoints', /^job_/],
     ['CREATE TRIGGER t AFTER INSERT ON entries BEGIN SELECT 1; END', 'sqlite_schema', 't'],
     [
       'ALTER TABLE balances RENAME TO b; CREATE VIEW balances AS SELECT * FROM b',
@@ -173,6 +182,23 @@ describe('verifyBooks', () => {
     expect(faults[0]?.row).toContain(job(0));
   });
 
+  it.each([
+    ['bills more than was delivered', { open: { billedTokens: 99 } }, 'checkpoints', RUNNING],
+    ['has a gap', { open: { firstPosition: 11 } }, 'checkpoints', RUNNING],
+    ['has more than was asked for', { maxTokens: 14 }, 'checkpoints', RUNNING],
+    ['holds more than there is', { reservedNano: '8999999999999999999' }, 'balances', `client:${payer}`],
+  ])('names a checkpoint that %s, though its SHA-256 is right', async (_, change, table, row) => {
+    const path = altered((db) => {
+      const { body } = db.prepare<[], { body: string }>('SELECT body FROM checkpoints').get() ?? { body: '' };
+      const checkpoint = JSON.parse(body) as { open: object };
+      const open = { ...checkpoint.open, ...('open' in change ? change.open : {}) };
+      const changed = JSON.stringify({ ...checkpoint, ...change, open });
+      db.prepare('UPDATE checkpoints SET body = ?, sha256 = ?').run(changed, hash('sha256', changed));
+    });
+    const faults = await faultsOf(path);
+    expect(faults).toEqual([{ table, row, problem: expect.any(String) as string }]);
+  });
+
   it('finds a receipt signed by another coordinator among the rest', async () => {
     const stranger = await newIdentity();
     const forged = await signBody(stranger, { ...books.receipts[1], coordinator: stranger.publicKey });
@@ -209,7 +235,7 @@ describe('verifyBooks', () => {
     const { verdict, checks } = await verifyBooks(path);
     expect(verdict).toBe('invalid');
     expect(checks.find((check) => check.name === 'transactions')).toMatchObject({ ok: false });
-    expect(checks.at(-1)?.name).toBe('totals');
+    expect(checks.at(-1)?.name).toBe('checkpoints');
   });
 
   it('finds damaged pages', async () => {
@@ -270,7 +296,7 @@ describe('verifyBooks', () => {
     ],
     [
       'a database of another version',
-      () => altered((db) => db.exec('UPDATE schema_migrations SET number = 99')),
+      () => altered((db) => db.exec('UPDATE schema_migrations SET number = number + 99')),
     ],
   ])('does not judge %s', async (_, path) => {
     await expect(verifyBooks(path())).rejects.toThrow(UnusableInput);

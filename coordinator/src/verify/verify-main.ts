@@ -1,8 +1,10 @@
-/** `npm run verify`: checks a receipt or a coordinator's books without trusting whoever made them. */
+/** `npm run verify`: checks receipts, a coordinator's books and attestation evidence without trusting whoever made them. */
 import { open } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import type { Readable } from 'node:stream';
-import { UnusableInput, printable, verdictText, type Verdict } from './verdict.ts';
+import { evidenceHelp, isEvidenceKind, main as verifyEvidence } from '@tussah/attestation/cli/verify-cli';
+import { printable } from '@tussah/attestation/cli/printable';
+import { UnusableInput, verdictText, type Verdict } from './verdict.ts';
 import { verifyBooks } from './verify-books.ts';
 import { RECEIPT_FILE_MAX_BYTES, verifyReceiptText } from './verify-receipt.ts';
 
@@ -19,7 +21,8 @@ npm run verify -- books DATABASE [--coordinator KEY] [--json]
   --json             print {"verdict", "checks"} instead of text
 
 Exit status: 0 valid, 1 invalid, 2 the input can't be judged.
-`;
+
+${evidenceHelp}`;
 
 export interface Streams {
   readonly stdin: Readable;
@@ -29,6 +32,7 @@ export interface Streams {
 
 /** Runs the command and returns its exit status. */
 export async function main(args: readonly string[], streams: Streams): Promise<0 | 1 | 2> {
+  if (isEvidenceKind(args.find((arg) => !arg.startsWith('-')))) return verifyEvidence(args, streams);
   try {
     const { values, positionals } = parse(args);
     if (values.help === true) {

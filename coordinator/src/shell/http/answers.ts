@@ -1,11 +1,13 @@
 /** The two ways an answer leaves: server-sent events as it arrives, or one JSON object at the end. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { ChatCompletion } from '@tussah/protocol/chat-response';
+import type { ChatRequest } from '@tussah/protocol/chat-request';
+import type { ChatCompletion, TussahChunk } from '@tussah/protocol/chat-response';
 import { errorBody, type Failure } from '@tussah/protocol/errors';
 import type { Receipt } from '@tussah/protocol/receipts';
 import type { Logprob } from '@tussah/protocol/sampling';
 import type { Answer } from '../../core/events.ts';
-import type { Delta, Ending, JobStream, JobStreams } from '../job-streams.ts';
+import type { Delta, Ending, JobStream, Listener } from '../job-streams.ts';
+import { onceClosed } from './connection-end.ts';
 import { refuse, statusOf } from './context.ts';
 
 /** What a client may leave unread before it counts as gone. */
@@ -19,7 +21,23 @@ export interface AnswerHead {
   readonly fingerprint: string;
   readonly includeUsage: boolean;
   readonly logprobs: boolean;
+  /** Chunks say which ids they carry. */
+  readonly resumable: boolean;
 }
+
+export const headOf = (stream: JobStream, chat: ChatRequest, version: string): AnswerHead => ({
+  id: `chatcmpl-${stream.jobId}`,
+  jobId: stream.jobId,
+  created: Math.floor(stream.createdAtMs / 1000),
+  model: chat.model,
+  fingerprint: `tussah-${version}`,
+  includeUsage: chat.includeUsage,
+  logprobs: chat.topLogprobs !== null,
+  resumable: chat.resumable,
+});
+
+/** Begins to listen to an answer; returns how to stop. */
+export type Listen = (listener: Listener) => () => void;
 
 const usageOf = (answer: Answer) => ({
   prompt_tokens: answer.usage.promptTokens,
@@ -29,8 +47,7 @@ const usageOf = (answer: Answer) => ({
 
 /** Collects the whole answer; a failure has its own status. */
 export function answerOnce(
-  streams: JobStreams,
-  stream: JobStream,
+  listen: Listen,
   head: AnswerHead,
   request: FastifyRequest,
   reply: FastifyReply,
@@ -38,7 +55,7 @@ export function answerOnce(
   return new Promise((resolve) => {
     const texts: string[] = [];
     const logprobs: Logprob[] = [];
-    const stop = streams.listen(stream, {
+    const stop = listen({
       delta: (delta) => {
         texts.push(delta.text);
         if (delta.logprobs !== undefined) logprobs.push(...delta.logprobs);
@@ -48,9 +65,9 @@ export function answerOnce(
         if (ending.kind === 'failed') resolve(refuse(reply, ending.failure));
         else resolve(reply.send(completionOf(head, ending.answer, texts.join(''), logprobs)));
       },
+      hasSent: () => false,
     });
-    request.raw.socket.once('close', stop);
-    reply.raw.once('finish', () => request.raw.socket.off('close', stop));
+    reply.raw.once('finish', onceClosed(request.raw.socket, stop));
   });
 }
 
@@ -84,8 +101,7 @@ function completionOf(
  * fails before has its own; a later failure is an event with an error, and no `[DONE]`.
  */
 export function answerStreaming(
-  streams: JobStreams,
-  stream: JobStream,
+  listen: Listen,
   head: AnswerHead,
   request: FastifyRequest,
   reply: FastifyReply,
@@ -96,13 +112,18 @@ export function answerStreaming(
     // What comes in one turn of the event loop leaves as one chunk: a system call costs more than relaying a delta.
     let opening = '';
     let text = '';
+    let position = 0;
+    let ids: number[] = [];
     let logprobs: Logprob[] = [];
     const take = (): string => {
       const delta =
-        text === '' ? '' : chunks.delta({ text, logprobs: logprobs.length === 0 ? undefined : logprobs });
+        text === ''
+          ? ''
+          : chunks.delta({ position, ids, text, logprobs: logprobs.length === 0 ? undefined : logprobs });
       const taken = opening + delta;
       opening = '';
       text = '';
+      ids = [];
       logprobs = [];
       return taken;
     };
@@ -129,8 +150,12 @@ export function answerStreaming(
       if (out.writableLength > UNREAD_BYTES_MAX) out.destroy();
       if (out.destroyed) return;
       begin();
-      if (text === '') setImmediate(flush);
+      if (text === '') {
+        position = delta.position;
+        setImmediate(flush);
+      }
       text += delta.text;
+      if (head.resumable) for (const id of delta.ids) ids.push(id);
       if (delta.logprobs !== undefined) logprobs.push(...delta.logprobs);
     };
     const onEnd = (ending: Ending) => {
@@ -151,7 +176,12 @@ export function answerStreaming(
       out.end(take() + last);
       resolve(reply);
     };
-    const stop = streams.listen(stream, { delta: onDelta, end: onEnd });
+    const stop = listen({
+      delta: onDelta,
+      end: onEnd,
+      hasSent: () => text === '' && !out.destroyed && out.writableLength === 0,
+      replaced: () => out.destroy(),
+    });
     // `close` on the response comes after its end, too; by then nobody listens any more.
     out.once('close', () => {
       stop();
@@ -159,6 +189,12 @@ export function answerStreaming(
     });
   });
 }
+
+const partOf = ({ jobId }: AnswerHead, position: number, ids: readonly number[]): TussahChunk => ({
+  jobId,
+  position,
+  ids: [...ids],
+});
 
 /** Chunks as text. What is the same in each is made once. */
 function chunkWriter(head: AnswerHead) {
@@ -173,11 +209,12 @@ function chunkWriter(head: AnswerHead) {
   const event = (choices: string, rest = usageNull) => `data: ${common},"choices":${choices}${rest}}\n\n`;
   return {
     first: () => event('[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]'),
-    delta: ({ text, logprobs }: Delta) => {
+    delta: ({ position, ids, text, logprobs }: Delta) => {
       const probabilities =
         logprobs === undefined ? '' : `,"logprobs":${JSON.stringify({ content: logprobs, refusal: null })}`;
       return event(
         `[{"index":0,"delta":{"content":${JSON.stringify(text)}}${probabilities},"finish_reason":null}]`,
+        head.resumable ? `${usageNull},"tussah":${JSON.stringify(partOf(head, position, ids))}` : usageNull,
       );
     },
     last: (answer: Answer) => {

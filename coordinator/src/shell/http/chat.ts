@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { modelById } from '@tussah/models/catalogue';
-import { readChatRequest, type ChatRequest } from '@tussah/protocol/chat-request';
+import { IdempotencyKeySchema, readChatRequest, type ChatRequest } from '@tussah/protocol/chat-request';
 import { hashOfIds } from '@tussah/protocol/bytes';
 import {
   errorKinds,
@@ -15,18 +15,23 @@ import {
   type Result,
 } from '@tussah/protocol/errors';
 import { newId } from '@tussah/protocol/ids';
-import { limits } from '@tussah/protocol/limits';
+import * as v from 'valibot';
 import type { JobRequest } from '../../core/state.ts';
 import type { Caller } from '../accounts.ts';
-import type { JobStream } from '../job-streams.ts';
-import { answerOnce, answerStreaming, type AnswerHead } from './answers.ts';
+import type { JobStream, Returning } from '../job-streams.ts';
+import { answerOnce, answerStreaming, headOf } from './answers.ts';
 import { refuse, type HttpContext } from './context.ts';
+import { resumeAnswer } from './resume.ts';
 
 export function chatRoutes(app: FastifyInstance, context: HttpContext): void {
   app.post('/v1/chat/completions', async (request, reply) => {
     const prepared = await prepare(context, request);
     if (!prepared.ok) return refuse(reply, prepared.failure);
-    return run(context, prepared.value, request, reply);
+    const { chat, caller, job } = prepared.value;
+    if (chat.resume === undefined) return run(context, prepared.value, request, reply);
+    const { flow, prompt, promptHash, stop } = job;
+    const resumption = { ...chat.resume, flow, requestHash: hashOf(chat), prompt, promptHash, stop };
+    return resumeAnswer(context, { chat, accountId: caller.accountId, resumption }, request, reply);
   });
 }
 
@@ -96,6 +101,7 @@ function jobOf(
     minTokensPerSecond: chat.minTokensPerSecond,
     maxWaitMs: chat.maxWaitMs,
     idempotency,
+    resumable: chat.resumable ? { requestHash: hashOf(chat) } : null,
     receiptId: newId('rcp'),
   };
 }
@@ -106,9 +112,7 @@ function readIdempotencyKey(
 ): Result<JobRequest['idempotency'], ErrorCode> {
   const key = request.headers['idempotency-key'];
   if (key === undefined) return ok(null);
-  const valid =
-    typeof key === 'string' && key.length <= limits.idempotencyKeyCharacters && /^[\x21-\x7e]+$/.test(key);
-  if (!valid)
+  if (!v.is(IdempotencyKeySchema, key))
     return fail(
       failure(
         'invalid_request',
@@ -116,12 +120,16 @@ function readIdempotencyKey(
         'Idempotency-Key',
       ),
     );
-  // How the answer is sent is not what was asked.
-  const asked = { ...chat, stream: undefined, includeUsage: undefined };
-  const text = JSON.stringify(asked, (_, value: unknown) =>
+  return ok({ key, requestHash: hashOf(chat) });
+}
+
+/** SHA-256 of what was asked; how the answer is sent is not part of it. */
+function hashOf(chat: ChatRequest): string {
+  const sent = { stream: undefined, includeUsage: undefined, resumable: undefined, resume: undefined };
+  const text = JSON.stringify({ ...chat, ...sent }, (_, value: unknown) =>
     typeof value === 'bigint' ? value.toString() : value,
   );
-  return ok({ key, requestHash: createHash('sha256').update(text).digest('hex') });
+  return createHash('sha256').update(text).digest('hex');
 }
 
 async function run(
@@ -139,7 +147,7 @@ async function run(
     // While the store was read, a twin of this request may have begun.
     stream = streams.byIdempotencyKey(caller.flow, key);
     const known =
-      stream?.repeatable ?? (remembered !== undefined && 'receiptId' in remembered ? remembered : undefined);
+      stream?.idempotency ?? (remembered !== undefined && 'receiptId' in remembered ? remembered : undefined);
     if (known != null && known.requestHash !== requestHash)
       return refuse(reply, failure('idempotency_key_reused'));
     if (known != null && stream === undefined) return refuse(reply, failure('idempotency_result_expired'));
@@ -147,24 +155,18 @@ async function run(
   // Whoever left while this was prepared would not be noticed leaving again: the job would run for nobody.
   if (request.raw.socket.destroyed) return refuse(reply, failure('client_gone'));
   const fresh = stream === undefined;
-  stream ??= streams.open(
-    job.id,
-    job.idempotency === null ? null : { accountId: caller.flow, ...job.idempotency },
-  );
-  const head: AnswerHead = {
-    id: `chatcmpl-${stream.jobId}`,
-    jobId: stream.jobId,
-    created: Math.floor(stream.createdAtMs / 1000),
-    model: chat.model,
-    fingerprint: `tussah-${context.version}`,
-    includeUsage: chat.includeUsage,
-    logprobs: chat.topLogprobs !== null,
-  };
+  const answering = stream ?? streams.open(job.id, returningTo(job));
+  const head = headOf(answering, chat, context.version);
   const answer = chat.stream ? answerStreaming : answerOnce;
-  const answered = answer(streams, stream, head, request, reply);
+  const answered = answer((listener) => streams.listen(answering, listener), head, request, reply);
   if (fresh) context.dispatcher.post({ type: 'job-submitted', request: job });
   return answered;
 }
+
+const returningTo = ({ flow, idempotency, resumable }: JobRequest): Returning => ({
+  idempotency: idempotency === null ? null : { accountId: flow, ...idempotency },
+  resumable: resumable === null ? null : { flow, ...resumable },
+});
 
 /** Codes that this route may answer with, for the API's description. */
 export const chatErrors = Object.keys(errorKinds) as ErrorCode[];

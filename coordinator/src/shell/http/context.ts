@@ -1,6 +1,6 @@
 /** What the routes share, and how they refuse. */
 import type { FastifyReply } from 'fastify';
-import { errorBody, errorKinds, isErrorCode, type Failure } from '@tussah/protocol/errors';
+import { errorBody, errorKinds, isErrorCode, type ErrorCode, type Failure } from '@tussah/protocol/errors';
 import type { Logger } from 'pino';
 import type { Accounts } from '../accounts.ts';
 import type { Dispatcher } from '../dispatcher.ts';
@@ -25,6 +25,13 @@ export interface HttpContext {
   readonly adminToken: string;
 }
 
+declare module 'fastify' {
+  interface FastifyReply {
+    /** The code of the refusal that it is; null for other answers. */
+    refusal: ErrorCode | null;
+  }
+}
+
 const RETRY_AFTER_SECONDS = 2;
 
 export const statusOf = (failed: Failure): number =>
@@ -34,5 +41,6 @@ export const statusOf = (failed: Failure): number =>
 export function refuse(reply: FastifyReply, failed: Failure): FastifyReply {
   const status = statusOf(failed);
   if (status === 429 || status === 503) void reply.header('retry-after', String(RETRY_AFTER_SECONDS));
+  reply.refusal = isErrorCode(failed.code) ? failed.code : 'internal';
   return reply.code(status).send(errorBody(failed));
 }

@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify';
 import { catalogue, modelById, type Model } from '@tussah/models/catalogue';
 import { failure } from '@tussah/protocol/errors';
-import { ReceiptIdSchema } from '@tussah/protocol/ids';
+import { JobIdSchema, ReceiptIdSchema } from '@tussah/protocol/ids';
 import type { ModelObject, Network } from '@tussah/protocol/network';
 import * as v from 'valibot';
 import { networkOf } from '../../core/views.ts';
@@ -37,6 +37,12 @@ export function networkRoutes(app: FastifyInstance, context: HttpContext): void 
   app.get<{ Params: { id: string } }>('/v1/receipts/:id', async (request, reply) => {
     const id = v.safeParse(ReceiptIdSchema, request.params.id);
     const receipt = id.success ? await context.store.receipt(id.output) : undefined;
+    return receipt === undefined ? refuse(reply, failure('receipt_not_found')) : reply.send(receipt);
+  });
+
+  app.get<{ Querystring: { job?: unknown } }>('/v1/receipts', async (request, reply) => {
+    const jobId = v.safeParse(JobIdSchema, request.query.job);
+    const receipt = jobId.success ? await context.store.receiptOfJob(jobId.output) : undefined;
     return receipt === undefined ? refuse(reply, failure('receipt_not_found')) : reply.send(receipt);
   });
 

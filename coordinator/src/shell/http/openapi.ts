@@ -1,7 +1,7 @@
 /** `/openapi.json`: OpenAPI 3.1 made from the very schemas that read requests and describe answers. */
 import type { FastifyInstance } from 'fastify';
 import { toJsonSchema } from '@valibot/to-json-schema';
-import { ChatRequestSchema } from '@tussah/protocol/chat-request';
+import { CancelRequestSchema, ChatRequestSchema } from '@tussah/protocol/chat-request';
 import { ChatCompletionChunkSchema, ChatCompletionSchema } from '@tussah/protocol/chat-response';
 import { ErrorBodySchema, errorKinds } from '@tussah/protocol/errors';
 import { ModelListSchema, ModelObjectSchema, NetworkSchema } from '@tussah/protocol/network';
@@ -10,6 +10,7 @@ import type { GenericSchema } from 'valibot';
 
 const components: Record<string, GenericSchema> = {
   ChatRequest: ChatRequestSchema,
+  CancelRequest: CancelRequestSchema,
   ChatCompletion: ChatCompletionSchema,
   ChatCompletionChunk: ChatCompletionChunkSchema,
   Error: ErrorBodySchema,
@@ -24,12 +25,12 @@ const json = (name: string, description: string) => ({
   description,
   content: { 'application/json': { schema: ref(name) } },
 });
-const get = (name: string, summary: string, parameter?: string) => ({
+const get = (name: string, summary: string, parameter?: string, place: 'path' | 'query' = 'path') => ({
   get: {
     summary,
     ...(parameter === undefined
       ? {}
-      : { parameters: [{ name: parameter, in: 'path', required: true, schema: { type: 'string' } }] }),
+      : { parameters: [{ name: parameter, in: place, required: true, schema: { type: 'string' } }] }),
     responses: { 200: json(name, summary), default: json('Error', 'An error with its code and remedy.') },
   },
 });
@@ -76,9 +77,22 @@ function describe(version: string) {
           },
         },
       },
+      '/v1/chat/completions/cancel': {
+        post: {
+          summary:
+            'End an answer whose client might come back: a resumable one, or one with an Idempotency-Key.',
+          security: [{ key: [] }, {}],
+          requestBody: { required: true, content: { 'application/json': { schema: ref('CancelRequest') } } },
+          responses: {
+            202: { description: 'It ends, or has ended.' },
+            default: json('Error', 'An error with its code and remedy.'),
+          },
+        },
+      },
       '/v1/models': get('ModelList', 'The catalogue, with who serves each model now.'),
       '/v1/models/{id}': get('Model', 'One model.', 'id'),
       '/v1/network': get('Network', 'The state of the network now.'),
+      '/v1/receipts': get('Receipt', 'The receipt of a job, for whoever knows its id.', 'job', 'query'),
       '/v1/receipts/{id}': get('Receipt', 'A receipt, for whoever knows its id.', 'id'),
     },
     components: {

@@ -1,22 +1,30 @@
 /** The HTTP server: limits, errors and request logs for all routes. */
-import { STATUS_CODES } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import Fastify, { type FastifyError, type FastifyInstance } from 'fastify';
-import { errorBody, failure, type ErrorCode, type Failure } from '@tussah/protocol/errors';
+import { failure, type ErrorCode, type Failure } from '@tussah/protocol/errors';
 import { limits } from '@tussah/protocol/limits';
-import { newId } from '@tussah/protocol/ids';
 import { adminRoutes } from './admin.ts';
+import { cancelRoute } from './cancel.ts';
 import { chatRoutes } from './chat.ts';
-import { refuse, statusOf, type HttpContext } from './context.ts';
+import { boundConnections } from './connection-bounds.ts';
+import { refuse, type HttpContext } from './context.ts';
 import { networkRoutes } from './network.ts';
 import { openApiRoute } from './openapi.ts';
 import { siteRoutes } from './site.ts';
+import { answerWithoutRoute, newRequestId } from './without-route.ts';
 
 /** A request arrives whole within this. Answers may take as long as they need. */
 const REQUEST_TIMEOUT_MS = 30_000;
 
+/** Request line and headers together. */
+const HEAD_BYTES = 16_384;
+
 export interface ServerOptions {
   readonly siteFolder: string;
   readonly trustProxy: boolean;
+  readonly connectionsMax: number;
+  readonly connectionsPerNetwork: number;
+  /** For the request to arrive, and for its answer to be read once it is made. */
   readonly requestTimeoutMs?: number;
 }
 
@@ -26,9 +34,20 @@ export async function createServer(context: HttpContext, options: ServerOptions)
     logger: false,
     bodyLimit: limits.requestBodyBytes,
     requestTimeout,
+    // The next request on the same connection begins within this, too.
+    keepAliveTimeout: requestTimeout,
+    // An id of any length is one that nobody knows: Fastify would say that there is no such route.
+    routerOptions: { maxParamLength: HEAD_BYTES },
     // Node takes the time for the headers from this when it makes the server, so that none is longer than the other; and
     // it looks for late requests twice a minute unless told otherwise.
-    http: { requestTimeout, connectionsCheckingInterval: requestTimeout / 10 },
+    http: {
+      requestTimeout,
+      maxHeaderSize: HEAD_BYTES,
+      connectionsCheckingInterval: requestTimeout / 10,
+      shouldUpgradeCallback: isContributor,
+      // Node would refuse in a shape of its own; the hook below does it in ours.
+      requireHostHeader: false,
+    },
     // One proxy: what stands further left in X-Forwarded-For is whatever the client wrote there.
     trustProxy: options.trustProxy && ((_, hop) => hop < 1),
     onProtoPoisoning: 'error',
@@ -36,20 +55,35 @@ export async function createServer(context: HttpContext, options: ServerOptions)
     genReqId: newRequestId,
     // Errors before routing, such as an oversized header, are answered in our shape too.
     clientErrorHandler: (error, socket) => {
-      if (socket.writable) socket.end(answerWithoutRoute(unreadable(error)));
+      const failed = unreadable(error);
+      context.metrics.refusedRequest(failed.code);
+      if (socket.writable) socket.end(answerWithoutRoute(failed));
     },
     frameworkErrors: (_, request, reply) => {
       void reply.header('x-request-id', request.id);
       void refuse(reply, failure('invalid_request', 'The address cannot be read.'));
     },
   });
+  boundConnections(app.server, {
+    total: options.connectionsMax,
+    perNetwork: options.trustProxy ? Infinity : options.connectionsPerNetwork,
+    sendTimeoutMs: requestTimeout,
+  });
   // Fastify would take text as a body, too.
   app.removeContentTypeParser('text/plain');
+  app.decorateReply('refusal', null);
   const methodsAt = watchRoutes(app);
   app.addHook('onRequest', async (request, reply) => {
     void reply.header('x-request-id', request.id);
+    // RFC 9112 section 3.2.
+    if (request.headers.host === undefined && request.raw.httpVersion === '1.1')
+      await refuse(reply, failure('invalid_request', 'The request has no Host header.'));
   });
+  // An expectation that we don't know is ignored, as RFC 9110 section 10.1.1 allows; Node would answer 417 by itself.
+  app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response));
   app.addHook('onResponse', async (request, reply) => {
+    context.metrics.answered(request.routeOptions.url ?? 'none', reply.statusCode);
+    if (reply.refusal !== null) context.metrics.refusedRequest(reply.refusal);
     if (request.routeOptions.url === undefined) return;
     const { method, id } = request;
     const facts = { id, method, route: request.routeOptions.url, status: reply.statusCode };
@@ -66,6 +100,7 @@ export async function createServer(context: HttpContext, options: ServerOptions)
     return refuse(reply, failed);
   });
   chatRoutes(app, context);
+  cancelRoute(app, context);
   networkRoutes(app, context);
   openApiRoute(app, context.version);
   await adminRoutes(app, context);
@@ -73,7 +108,9 @@ export async function createServer(context: HttpContext, options: ServerOptions)
   return app;
 }
 
-const newRequestId = (): string => newId('txn').replace('txn_', 'req_');
+/** Any other upgrade that is offered is ignored, and the request answered as it is (RFC 9110 section 7.8). */
+const isContributor = ({ method, url, headers }: IncomingMessage): boolean =>
+  method === 'GET' && url?.split('?')[0] === '/worker' && headers.upgrade?.toLowerCase() === 'websocket';
 
 /** Without the error's message, which may have lines of its own. */
 const placeOf = (error: Error): string =>
@@ -103,21 +140,6 @@ function unreadable(error: NodeJS.ErrnoException): Failure<ErrorCode> {
   return failure('invalid_request', 'The request cannot be read.');
 }
 
-/** A whole HTTP response, for a socket whose request never came to be one. */
-function answerWithoutRoute(failed: Failure<ErrorCode>): string {
-  const body = JSON.stringify(errorBody(failed));
-  const status = statusOf(failed);
-  return [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
-    'content-type: application/json; charset=utf-8',
-    `content-length: ${Buffer.byteLength(body)}`,
-    `x-request-id: ${newRequestId()}`,
-    'connection: close',
-    '',
-    body,
-  ].join('\r\n');
-}
-
 /** Fastify's own errors by their codes; anything else is a bug of ours. */
 function asFailure(error: FastifyError): Failure<ErrorCode> {
   switch (error.code) {
@@ -131,6 +153,8 @@ function asFailure(error: FastifyError): Failure<ErrorCode> {
       return failure('invalid_json');
     default:
       if (error instanceof SyntaxError) return failure('invalid_json');
+      // A file of the site that is none, such as a folder.
+      if (error.statusCode === 403 || error.statusCode === 404) return failure('not_found');
       return error.statusCode !== undefined && error.statusCode < 500
         ? failure('invalid_request', 'The request cannot be read.')
         : failure('internal');

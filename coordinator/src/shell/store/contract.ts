@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { NANO_MAX } from '@tussah/protocol/money';
 import type { Transaction } from '../../core/ledger.ts';
 import type { Settlement, Store } from './port.ts';
-import { credit, payer, post, settle, settlement } from './store-fixture.ts';
+import { checkpointFor, credit, payer, post, settle, settlement } from './store-fixture.ts';
 import { StoreError, type StoreFault } from './store-error.ts';
 
 const client = `client:${payer}`;
@@ -213,6 +213,53 @@ export function storeContract(name: string, open: () => Store): void {
       await store.write({ kind: 'api-key', apiKey });
       expect(await store.accounts()).toEqual([account]);
       expect(await store.apiKeys()).toEqual([{ ...apiKey, revokedAtMs: 7 }]);
+    });
+
+    it('keeps the last checkpoint of each job, to the last amount and undefined field', async () => {
+      const [a, b] = ['a', 'b'].map((letter) => `job_${letter.repeat(24)}`) as [string, string];
+      const last = checkpointFor(a, { open: null, submittedAtMs: 6 });
+      await store.write({ kind: 'checkpoint', checkpoint: checkpointFor(b) });
+      expect(await store.write({ kind: 'checkpoint', checkpoint: checkpointFor(a) })).toBe('written');
+      expect(await store.write({ kind: 'checkpoint', checkpoint: last })).toBe('written');
+      expect(await store.checkpoints()).toEqual({ checkpoints: [last, checkpointFor(b)], unreadable: [] });
+    });
+
+    it('forgets a checkpoint when it is told to, and when the job is settled', async () => {
+      const [job, other] = [settlement('once'), `job_${'x'.repeat(24)}`];
+      for (const id of [job.receipt.jobId, other])
+        await store.write({ kind: 'checkpoint', checkpoint: checkpointFor(id) });
+      await store.write(settle(job));
+      expect((await store.checkpoints()).checkpoints.map(({ request }) => request.id)).toEqual([other]);
+      expect(await store.write({ kind: 'forget-checkpoint', jobId: other })).toBe('written');
+      expect(await store.write({ kind: 'forget-checkpoint', jobId: other })).toBe('known');
+      expect((await store.checkpoints()).checkpoints).toEqual([]);
+    });
+
+    it('writes nothing down of a job that is settled', async () => {
+      const job = settlement();
+      const checkpoint = checkpointFor(job.receipt.jobId);
+      const outcomes = await Promise.all([
+        store.write({ kind: 'checkpoint', checkpoint }),
+        store.write(settle(job)),
+        store.write({ kind: 'checkpoint', checkpoint }),
+      ]);
+      expect(outcomes).toEqual(['written', 'written', 'known']);
+      expect((await store.checkpoints()).checkpoints).toEqual([]);
+    });
+
+    it('keeps the checkpoint of a job whose settlement is refused', async () => {
+      await store.write(settle(settlement('taken')));
+      const job = settlement('taken');
+      await store.write({ kind: 'checkpoint', checkpoint: checkpointFor(job.receipt.jobId) });
+      await refused(store.write(settle(job)), 'conflict');
+      expect((await store.checkpoints()).checkpoints).toHaveLength(1);
+    });
+
+    it('finds a receipt by its job', async () => {
+      const jobs = [settlement(), settlement()];
+      for (const job of jobs) await store.write(settle(job));
+      for (const { receipt } of jobs) expect(await store.receiptOfJob(receipt.jobId)).toEqual(receipt);
+      expect(await store.receiptOfJob('job_none')).toBeUndefined();
     });
 
     it('finishes what was written before it closes, and refuses what comes later', async () => {

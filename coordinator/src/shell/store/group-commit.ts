@@ -32,7 +32,9 @@ export class GroupCommit<Write> {
   #waiting: Waiting<Write>[] = [];
   #scheduled = false;
   /** Since the start, for the operator: how well commits are shared. */
-  readonly counts = { writes: 0, groups: 0 };
+  readonly counts = { writes: 0, groups: 0, failed: 0 };
+  /** Told how long each commit took. */
+  onCommit: (seconds: number) => void = () => undefined;
   #closed = false;
 
   constructor(commit: CommitGroup<Write>, bounds: GroupBounds = groupBounds) {
@@ -73,7 +75,10 @@ export class GroupCommit<Write> {
     if (group.length === 0) return;
     this.counts.writes += group.length;
     this.counts.groups += 1;
+    const startedMs = performance.now();
     const outcomes = this.#outcomesOf(group);
+    this.onCommit((performance.now() - startedMs) / 1000);
+    this.counts.failed += outcomes.filter((outcome) => outcome instanceof StoreError).length;
     group.forEach(({ resolve, reject }, i) => {
       const outcome = outcomes[i];
       if (outcome === 'written' || outcome === 'known') resolve(outcome);

@@ -2,11 +2,13 @@
 import type { Nano } from '@tussah/protocol/money';
 import type { Receipt } from '@tussah/protocol/receipts';
 import type { Transaction } from '../../core/ledger.ts';
+import type { JobCheckpoint } from '../../core/state.ts';
 import type {
   AccountRecord,
   ApiKeyRecord,
   ContributorRecord,
   IdempotencyRecord,
+  Journal,
   Settlement,
   Store,
   StoreWrite,
@@ -29,7 +31,8 @@ export class MemoryStore implements Store {
   readonly #balances = new Map<string, Nano>();
   readonly #transactions = new Map<string, Transaction>();
   readonly #receipts = new Map<string, Receipt>();
-  readonly #jobs = new Set<string>();
+  readonly #jobs = new Map<string, Receipt>();
+  readonly #checkpoints = new Map<string, JobCheckpoint>();
   readonly #contributors = new Map<string, ContributorRecord>();
   readonly #idempotency = new Map<string, IdempotencyRecord>();
   readonly #accounts = new Map<string, AccountRecord>();
@@ -53,6 +56,10 @@ export class MemoryStore implements Store {
     switch (write.kind) {
       case 'settlement':
         return this.#settle(write.settlement);
+      case 'checkpoint':
+        return this.#checkpoint(write.checkpoint);
+      case 'forget-checkpoint':
+        return this.#checkpoints.has(write.jobId) ? () => this.#checkpoints.delete(write.jobId) : undefined;
       case 'transaction':
         checkCredit(write.transaction);
         return this.#addTransaction(write.transaction);
@@ -84,12 +91,18 @@ export class MemoryStore implements Store {
     return () => {
       post?.();
       this.#receipts.set(receipt.id, structuredClone(receipt));
-      this.#jobs.add(receipt.jobId);
+      this.#jobs.set(receipt.jobId, structuredClone(receipt));
+      this.#checkpoints.delete(receipt.jobId);
       for (const record of contributors) this.#contributors.set(record.publicKey, { ...record });
       if (idempotency !== null) this.#idempotency.set(idempotencyKey(idempotency), { ...idempotency });
       this.#totals.answered += receipt.outcome === 'complete' ? 1 : 0;
       this.#totals.completionTokens += receipt.usage.completionTokens;
     };
+  }
+
+  #checkpoint(checkpoint: JobCheckpoint): Changes {
+    const { id } = checkpoint.request;
+    return this.#jobs.has(id) ? undefined : () => this.#checkpoints.set(id, structuredClone(checkpoint));
   }
 
   #addTransaction(transaction: Transaction): Changes {
@@ -163,6 +176,15 @@ export class MemoryStore implements Store {
   async receipt(id: string): Promise<Receipt | undefined> {
     this.#requireOpen();
     return structuredClone(this.#receipts.get(id));
+  }
+  async receiptOfJob(jobId: string): Promise<Receipt | undefined> {
+    this.#requireOpen();
+    return structuredClone(this.#jobs.get(jobId));
+  }
+  async checkpoints(): Promise<Journal> {
+    this.#requireOpen();
+    const inOrder = [...this.#checkpoints].sort(([a], [b]) => (a < b ? -1 : 1));
+    return { checkpoints: inOrder.map(([, checkpoint]) => structuredClone(checkpoint)), unreadable: [] };
   }
   async idempotency(accountId: string, key: string): Promise<IdempotencyRecord | undefined> {
     this.#requireOpen();

@@ -2,7 +2,12 @@ import SqliteDatabase, { type Database } from 'better-sqlite3';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { migrate, migrations } from './migrations.ts';
 
-const second = { number: 2, name: 'second', sql: 'CREATE TABLE second (id INTEGER PRIMARY KEY) STRICT' };
+const newest = migrations.length;
+const next = {
+  number: newest + 1,
+  name: 'next',
+  sql: 'CREATE TABLE next (id INTEGER PRIMARY KEY) STRICT',
+};
 
 describe('migrate', () => {
   let db: Database;
@@ -29,29 +34,29 @@ describe('migrate', () => {
   it('records each step once', () => {
     migrate(db, 5);
     migrate(db, 6);
-    migrate(db, 7, [...migrations, second]);
+    migrate(db, 7, [...migrations, next]);
     expect(applied()).toEqual([
-      { number: 1n, name: migrations[0]?.name, at: 5n },
-      { number: 2n, name: 'second', at: 7n },
+      ...migrations.map(({ number, name }) => ({ number: BigInt(number), name, at: 5n })),
+      { number: BigInt(next.number), name: 'next', at: 7n },
     ]);
   });
 
   it('takes a step whole or not at all', () => {
     migrate(db, 5);
     const before = tables();
-    const broken = { ...second, sql: `${second.sql}; CREATE TABLE accounts (id TEXT)` };
+    const broken = { ...next, sql: `${next.sql}; CREATE TABLE accounts (id TEXT)` };
     expect(() => migrate(db, 6, [...migrations, broken])).toThrow(/already exists/);
     expect(tables()).toEqual(before);
-    expect(applied()).toHaveLength(1);
+    expect(applied()).toHaveLength(newest);
   });
 
   it('refuses a database from the future and says what to do', () => {
-    migrate(db, 5, [...migrations, second]);
+    migrate(db, 5, [...migrations, next]);
     const before = tables();
     expect(() => migrate(db, 6)).toThrow(
       expect.objectContaining({
         fault: 'unusable',
-        message: expect.stringMatching(/newer version.*migration 2 "second", this version knows 1/),
+        message: expect.stringContaining(`migration ${next.number} "next", this version knows ${newest}`),
         remedy: expect.stringMatching(/newer version/),
       }),
     );

@@ -90,6 +90,18 @@ export const migrations: readonly Migration[] = [
       INSERT INTO totals (id, answered, completion_tokens) VALUES (1, 0, 0);
     `,
   },
+  {
+    number: 2,
+    name: 'checkpoints of running jobs',
+    sql: `
+      -- body: everything of a running job but its content, as JSON; sha256: of the body, since nothing else vouches for it.
+      CREATE TABLE checkpoints (
+        job_id TEXT PRIMARY KEY,
+        body TEXT NOT NULL,
+        sha256 TEXT NOT NULL
+      ) STRICT, WITHOUT ROWID;
+    `,
+  },
 ];
 
 interface Applied {

@@ -2,6 +2,7 @@
 import type { Nano } from '@tussah/protocol/money';
 import type { Receipt } from '@tussah/protocol/receipts';
 import type { Transaction } from '../../core/ledger.ts';
+import type { JobCheckpoint } from '../../core/state.ts';
 
 export interface AccountRecord {
   readonly id: string;
@@ -51,13 +52,24 @@ export interface Settlement {
 }
 
 export type StoreWrite =
+  /** Removes the job's checkpoint. */
   | { readonly kind: 'settlement'; readonly settlement: Settlement }
+  /** Replaces the job's last one; changes nothing once the job is settled. */
+  | { readonly kind: 'checkpoint'; readonly checkpoint: JobCheckpoint }
+  | { readonly kind: 'forget-checkpoint'; readonly jobId: string }
   /** Money that enters or leaves; a job's transaction comes with its receipt, in a settlement. */
   | { readonly kind: 'transaction'; readonly transaction: Transaction }
   | { readonly kind: 'account'; readonly account: AccountRecord }
   | { readonly kind: 'api-key'; readonly apiKey: ApiKeyRecord }
   /** Revoking a revoked key changes nothing. */
   | { readonly kind: 'revoke-key'; readonly keyId: string; readonly atMs: number };
+
+/** What was written down of jobs that have not ended. */
+export interface Journal {
+  readonly checkpoints: readonly JobCheckpoint[];
+  /** Jobs whose rows are damaged; they stay where they are. */
+  readonly unreadable: readonly string[];
+}
 
 export interface Totals {
   /** Receipts of whole answers. */
@@ -83,6 +95,8 @@ export interface Store {
   apiKeys(): Promise<ApiKeyRecord[]>;
   contributor(publicKey: string): Promise<ContributorRecord | undefined>;
   receipt(id: string): Promise<Receipt | undefined>;
+  receiptOfJob(jobId: string): Promise<Receipt | undefined>;
+  checkpoints(): Promise<Journal>;
   idempotency(accountId: string, key: string): Promise<IdempotencyRecord | undefined>;
   totals(): Promise<Totals>;
   /** Finishes the writes under way; what comes later rejects with `closed`. */

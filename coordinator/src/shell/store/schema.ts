@@ -51,5 +51,6 @@ export interface Tables {
     readonly receipt_id: string;
     readonly at_ms: Int;
   };
+  readonly checkpoints: { readonly job_id: string; readonly body: string; readonly sha256: string };
   readonly totals: { readonly id: Int; readonly answered: Int; readonly completion_tokens: Int };
 }

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { hash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +10,7 @@ import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { storeContract } from './contract.ts';
 import { groupBounds } from './group-commit.ts';
 import { openDatabase, openSqliteStore, SqliteStore } from './sqlite-store.ts';
-import { credit, payer, post, settle, settlement } from './store-fixture.ts';
+import { checkpointFor, credit, payer, post, settle, settlement } from './store-fixture.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'tussah-store-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -67,24 +68,44 @@ describe('SqliteStore', () => {
     await again.close();
   });
 
-  it.each(['receipts', 'transactions', 'entries', 'balances', 'contributors', 'idempotency', 'totals'])(
-    'leaves nothing of a settlement when writing %s fails',
-    async (table) => {
-      const job = settlement('once');
-      const before = [await store.balances(), await store.totals()];
-      const verb = table === 'totals' ? 'UPDATE' : 'INSERT';
-      other.exec(`CREATE TRIGGER fault AFTER ${verb} ON ${table} BEGIN SELECT raise(ABORT, 'injected'); END`);
-      await expect(store.write(settle(job))).rejects.toMatchObject({ fault: 'invalid' });
-      expect([await store.balances(), await store.totals()]).toEqual(before);
-      expect(await store.receipt(job.receipt.id)).toBeUndefined();
-      expect(await store.contributor(job.contributors[0]?.publicKey ?? '')).toBeUndefined();
-      expect(await store.idempotency(payer, 'once')).toBeUndefined();
-      expect(other.prepare('SELECT count(*) FROM transactions').pluck().get()).toBe(1);
-      other.exec('DROP TRIGGER fault');
-      await store.write(settle(job));
-      expect(brokenRows(other)).toEqual([]);
-    },
-  );
+  it.each([
+    ['altered', 'UPDATE checkpoints SET body = replace(body, \'"tokens":5\', \'"tokens":6\')'],
+    ['of another job', "UPDATE checkpoints SET job_id = 'job_x'"],
+    ['of no known form', "UPDATE checkpoints SET body = '{}', sha256 = SHA"],
+  ])('names checkpoints that are %s, and leaves them out', async (_, sql) => {
+    await store.write({ kind: 'checkpoint', checkpoint: checkpointFor(`job_${'a'.repeat(24)}`) });
+    other.exec(sql.replace('SHA', `'${hash('sha256', '{}')}'`));
+    const jobId = other.prepare('SELECT job_id FROM checkpoints').pluck().get();
+    expect(await store.checkpoints()).toEqual({ checkpoints: [], unreadable: [jobId] });
+  });
+
+  it.each([
+    'receipts',
+    'transactions',
+    'entries',
+    'balances',
+    'contributors',
+    'idempotency',
+    'totals',
+    'checkpoints',
+  ])('leaves nothing of a settlement when writing %s fails', async (table) => {
+    const job = settlement('once');
+    const before = [await store.balances(), await store.totals()];
+    const checkpoint = checkpointFor(job.receipt.jobId);
+    await store.write({ kind: 'checkpoint', checkpoint });
+    const verb = { totals: 'UPDATE', checkpoints: 'DELETE' }[table] ?? 'INSERT';
+    other.exec(`CREATE TRIGGER fault AFTER ${verb} ON ${table} BEGIN SELECT raise(ABORT, 'injected'); END`);
+    await expect(store.write(settle(job))).rejects.toMatchObject({ fault: 'invalid' });
+    expect([await store.balances(), await store.totals()]).toEqual(before);
+    expect(await store.receipt(job.receipt.id)).toBeUndefined();
+    expect(await store.contributor(job.contributors[0]?.publicKey ?? '')).toBeUndefined();
+    expect(await store.idempotency(payer, 'once')).toBeUndefined();
+    expect((await store.checkpoints()).checkpoints).toEqual([checkpoint]);
+    expect(other.prepare('SELECT count(*) FROM transactions').pluck().get()).toBe(1);
+    other.exec('DROP TRIGGER fault');
+    await store.write(settle(job));
+    expect(brokenRows(other)).toEqual([]);
+  });
 
   it('shows a reader whole groups only, and does not wait for it', async () => {
     const jobs = Array.from({ length: 30 }, (_, i) => settlement(`${i}`));

@@ -8,6 +8,7 @@ import SqliteDatabase, { type Database } from 'better-sqlite3';
 import { Kysely, SqliteDialect } from 'kysely';
 import type { Nano } from '@tussah/protocol/money';
 import type { Receipt } from '@tussah/protocol/receipts';
+import { checkpointOf } from './checkpoint-text.ts';
 import { GroupCommit, groupBounds, type GroupBounds } from './group-commit.ts';
 import { migrate, requireOurs } from './migrations.ts';
 import type {
@@ -15,13 +16,14 @@ import type {
   ApiKeyRecord,
   ContributorRecord,
   IdempotencyRecord,
+  Journal,
   Store,
   StoreWrite,
   Totals,
   WriteOutcome,
 } from './port.ts';
 import type { Tables } from './schema.ts';
-import { SqliteWriter } from './sqlite-writer.ts';
+import { sha256Of, SqliteWriter } from './sqlite-writer.ts';
 import { StoreError } from './store-error.ts';
 
 /** How long a statement waits for another process that holds the database. */
@@ -88,8 +90,12 @@ export class SqliteStore implements Store {
   }
 
   /** Writes and commits so far. */
-  get counts(): { readonly writes: number; readonly groups: number } {
+  get counts(): { readonly writes: number; readonly groups: number; readonly failed: number } {
     return this.#group.counts;
+  }
+
+  set onCommit(listener: (seconds: number) => void) {
+    this.#group.onCommit = listener;
   }
 
   #commitGroup(writes: readonly StoreWrite[]): (WriteOutcome | StoreError)[] {
@@ -197,6 +203,27 @@ export class SqliteStore implements Store {
       .where('id', '=', id)
       .executeTakeFirst();
     return row && (JSON.parse(row.body) as Receipt);
+  }
+
+  async receiptOfJob(jobId: string): Promise<Receipt | undefined> {
+    const row = await this.#read()
+      .selectFrom('receipts')
+      .select('body')
+      .where('job_id', '=', jobId)
+      .executeTakeFirst();
+    return row && (JSON.parse(row.body) as Receipt);
+  }
+
+  async checkpoints(): Promise<Journal> {
+    const rows = await this.#read().selectFrom('checkpoints').selectAll().orderBy('job_id').execute();
+    const read = rows.map(({ job_id: jobId, body, sha256 }) => {
+      const checkpoint = sha256 === sha256Of(body) ? checkpointOf(body) : undefined;
+      return { jobId, checkpoint: checkpoint?.request.id === jobId ? checkpoint : undefined };
+    });
+    return {
+      checkpoints: read.flatMap(({ checkpoint }) => checkpoint ?? []),
+      unreadable: read.flatMap(({ jobId, checkpoint }) => (checkpoint === undefined ? [jobId] : [])),
+    };
   }
 
   async idempotency(accountId: string, key: string): Promise<IdempotencyRecord | undefined> {

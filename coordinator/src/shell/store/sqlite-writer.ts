@@ -1,8 +1,11 @@
 /** One write, inside the open transaction of its group. The hot path: prepared once, no query builder. */
+import { hash } from 'node:crypto';
 import type { Database } from 'better-sqlite3';
 import type { Receipt } from '@tussah/protocol/receipts';
 import type { Nano } from '@tussah/protocol/money';
 import type { Entry, Transaction } from '../../core/ledger.ts';
+import type { JobCheckpoint } from '../../core/state.ts';
+import { checkpointText } from './checkpoint-text.ts';
 import type {
   AccountRecord,
   ApiKeyRecord,
@@ -57,6 +60,13 @@ function prepare(db: Database) {
       `SELECT account_id AS accountId, key, request_hash AS requestHash, job_id AS jobId,
          receipt_id AS receiptId, at_ms AS atMs FROM idempotency WHERE account_id = ? AND key = ?`,
     ),
+    // Nothing is written down of a job that is settled.
+    putCheckpoint: db.prepare<[string, string, string, string]>(
+      `INSERT INTO checkpoints (job_id, body, sha256)
+       SELECT ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM receipts WHERE job_id = ?)
+       ON CONFLICT (job_id) DO UPDATE SET body = excluded.body, sha256 = excluded.sha256`,
+    ),
+    forgetCheckpoint: db.prepare<[string]>('DELETE FROM checkpoints WHERE job_id = ?'),
     addTotals: db.prepare<[number, number]>(
       'UPDATE totals SET answered = answered + ?, completion_tokens = completion_tokens + ?',
     ),
@@ -79,6 +89,11 @@ function prepare(db: Database) {
   };
 }
 
+export const sha256Of = (text: string): string => hash('sha256', text);
+
+const outcomeOf = ({ changes }: { readonly changes: number }): WriteOutcome =>
+  changes === 0 ? 'known' : 'written';
+
 export class SqliteWriter {
   readonly #sql: ReturnType<typeof prepare>;
 
@@ -91,6 +106,10 @@ export class SqliteWriter {
     switch (write.kind) {
       case 'settlement':
         return this.#settle(write.settlement);
+      case 'checkpoint':
+        return this.#checkpoint(write.checkpoint);
+      case 'forget-checkpoint':
+        return outcomeOf(this.#sql.forgetCheckpoint.run(write.jobId));
       case 'transaction':
         checkCredit(write.transaction);
         return this.#addTransaction(write.transaction);
@@ -126,9 +145,16 @@ export class SqliteWriter {
         c.tokensPerSecond,
       );
     if (idempotency !== null) this.#addIdempotency(idempotency);
+    this.#sql.forgetCheckpoint.run(jobId);
     const answered = receipt.outcome === 'complete' ? 1 : 0;
     this.#sql.addTotals.run(answered, receipt.usage.completionTokens);
     return 'written';
+  }
+
+  #checkpoint(checkpoint: JobCheckpoint): WriteOutcome {
+    const { id } = checkpoint.request;
+    const body = checkpointText(checkpoint);
+    return outcomeOf(this.#sql.putCheckpoint.run(id, body, sha256Of(body), id));
   }
 
   /** A settlement seen before changes nothing, the contributors' records included: they may be newer by now. */

@@ -4,6 +4,7 @@ import type { Nano } from '@tussah/protocol/money';
 import type { Receipt } from '@tussah/protocol/receipts';
 import type { Identity } from '@tussah/protocol/signatures';
 import { ledgerAccounts, netEntries, type Transaction } from '../../core/ledger.ts';
+import type { JobCheckpoint } from '../../core/state.ts';
 import type { ContributorRecord, IdempotencyRecord, Settlement, StoreWrite } from './port.ts';
 
 /** An identity that signs nothing. */
@@ -87,6 +88,52 @@ export const settlement = (
     }),
     idempotencyKey,
   );
+
+/** A running job of which one contributor has delivered 10 tokens and another 5 so far. */
+export function checkpointFor(jobId: string, change: Partial<JobCheckpoint> = {}): JobCheckpoint {
+  const part = {
+    publicKey: namedIdentity(100).publicKey,
+    wallet: null,
+    build: 'wllama-tiny',
+    profile: { engine: 'wllama', version: '3', prefix: 'text', seedBlock: 16, replay: 'bit-exact' },
+    price: { promptNanoPerMillion: 1_000n, completionNanoPerMillion: 2_000n },
+    firstPosition: 0,
+    tokens: 10,
+    billedTokens: 9,
+    idsHash: 'ab'.repeat(32),
+  } as const;
+  return {
+    request: {
+      id: jobId,
+      accountId: payer,
+      payer: ledgerAccounts.client(payer),
+      flow: payer,
+      weight: 1,
+      guest: false,
+      stream: true,
+      model: 'tiny',
+      promptHash: 'cd'.repeat(32),
+      sampling: { temperature: 0.7, topP: 1, presencePenalty: 0, frequencyPenalty: 0 },
+      maxTokens: undefined,
+      seedRoot: jobId,
+      topLogprobs: null,
+      maxPriceNano: 10n ** 15n,
+      maxTtftMs: undefined,
+      minTokensPerSecond: 0.5,
+      maxWaitMs: 10_000,
+      idempotency: { key: 'order-1', requestHash: 'ef'.repeat(32) },
+      resumable: { requestHash: 'ef'.repeat(32) },
+      receiptId: jobId.replace('job_', 'rcp_'),
+    },
+    promptTokens: 7,
+    maxTokens: 100,
+    reservedNano: 10n ** 10n,
+    submittedAtMs: 5,
+    segments: [{ ...part, end: 'lost', signature: null }],
+    open: { ...part, publicKey: namedIdentity(101).publicKey, firstPosition: 10, tokens: 5, billedTokens: 5 },
+    ...change,
+  };
+}
 
 export const settle = (value: Settlement): StoreWrite => ({ kind: 'settlement', settlement: value });
 export const post = (transaction: Transaction): StoreWrite => ({ kind: 'transaction', transaction });

@@ -95,6 +95,8 @@ export interface NetworkOptions {
   /** Default: a new one, removed at the end. */
   readonly dataFolder?: string;
   readonly requestTimeoutMs?: number;
+  readonly clientGraceMs?: number;
+  readonly drainMs?: number;
 }
 
 export interface ChatOptions {
@@ -138,6 +140,8 @@ export async function openNetwork(options: NetworkOptions = {}): Promise<TestNet
     log,
     core: { ...quick, ...options.core },
     ...(options.requestTimeoutMs === undefined ? {} : { requestTimeoutMs: options.requestTimeoutMs }),
+    ...(options.drainMs === undefined ? {} : { drainMs: options.drainMs }),
+    ...(options.clientGraceMs === undefined ? {} : { clientGraceMs: options.clientGraceMs }),
   });
   return new TestNetwork(coordinator, dataFolder, logText, options.dataFolder === undefined);
 }
