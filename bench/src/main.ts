@@ -12,6 +12,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   idle: async () => (await import('./idle/idle.ts')).idle,
   peers: async () => (await import('./peers/peers.ts')).peers,
   ledger: async () => (await import('./ledger/ledger.ts')).ledger,
+  attestation: async () => (await import('./attestation/attestation.ts')).attestation,
 };
 
 const help = `Usage: npm run bench -- NAME [--json]
@@ -21,6 +22,7 @@ const help = `Usage: npm run bench -- NAME [--json]
   engines  each engine alone: first and later loads, reading a prompt, making an answer
   peers    the coordinator beside nginx, a Node pipe, Portkey and LiteLLM
   ledger   CPU of a durable settlement, against the raw insert of its rows
+  attestation  verification of evidence, against its bare WebCrypto calls, in Node and in Chromium
   match    CPU of one matching decision among 100,000 contributors, against a bare heap a model
   idle     memory and CPU of an idle contributor, against a plain ws server
 
