@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
+import { vectorCommand } from './attestation/src/testing/vector-command.ts';
 import { modelsPlugin } from './web/models-plugin.ts';
 import {
   browserArguments,
@@ -39,6 +40,7 @@ export default defineConfig({
             enabled: true,
             headless: true,
             screenshotFailures: false,
+            commands: { vector: vectorCommand },
             provider: playwright({
               launchOptions: {
                 ...(executablePath === undefined ? {} : { executablePath }),

@@ -23,6 +23,7 @@ const commands = {
   verify: { script: 'coordinator/src/verify/verify-main.ts', browser: false, ensures: false },
   sim: { script: 'coordinator/src/sim/main.ts', browser: false, ensures: false },
   bench: { script: 'bench/src/main.ts', browser: true, ensures: false },
+  mutate: { script: 'tools/mutate/main.ts', browser: false, ensures: false },
 };
 
 /** Signals that ask a program to end. npm passes on what the terminal has sent to all already: that is the same one. */

@@ -24,7 +24,11 @@ function equal(got: unknown, wanted: unknown): boolean {
 }
 
 function matches(got: unknown, wanted: unknown): boolean {
-  if (wanted === null || typeof wanted !== 'object' || Array.isArray(wanted)) return equal(got, wanted);
+  if (Array.isArray(wanted))
+    return (
+      Array.isArray(got) && got.length === wanted.length && wanted.every((each, i) => matches(got[i], each))
+    );
+  if (wanted === null || typeof wanted !== 'object') return equal(got, wanted);
   if (got === null || typeof got !== 'object') return false;
   return Object.entries(wanted).every(([key, member]) =>
     matches((got as Record<string, unknown>)[key], member),
@@ -44,7 +48,9 @@ function isMatchingError(error: unknown, wanted: unknown): boolean {
   if (wanted === undefined) return true;
   if (typeof wanted === 'function') return error instanceof (wanted as new () => object);
   const message = error instanceof Error ? error.message : String(error);
-  return wanted instanceof RegExp ? wanted.test(message) : message.includes(String(wanted));
+  return wanted instanceof RegExp
+    ? wanted.test(message)
+    : typeof wanted === 'string' && message.includes(wanted);
 }
 
 const matchers: Readonly<Record<string, (got: unknown, wanted: unknown) => boolean>> = {

@@ -75,9 +75,11 @@ function splice(source: string, inserts: readonly Insert[]): string {
 function sitesOf(node: ts.Node): Site[] {
   if (ts.isCallExpression(node)) {
     const condition = conditionOf(node);
-    return condition === undefined
-      ? []
-      : [...operandsOf(condition), { node: condition, changes: ['true', 'inverted'] }];
+    if (condition === undefined || condition.kind === ts.SyntaxKind.TrueKeyword) return [];
+    const isAssertion = ts.isIdentifier(node.expression);
+    const changes: readonly Mutant['change'][] =
+      isAssertion && isNarrowing(condition) ? ['inverted'] : ['true', 'inverted'];
+    return [...operandsOf(condition), { node: condition, changes }];
   }
   if (ts.isReturnStatement(node) && node.expression !== undefined) return operandsOf(node.expression);
   if (ts.isArrowFunction(node) && !ts.isBlock(node.body)) return operandsOf(node.body);
@@ -100,6 +102,13 @@ function operandsOf(expression: ts.Expression): Site[] {
   const neutral: readonly Mutant['change'][] = [isAnd ? 'true' : 'false'];
   return [inner.left, inner.right].flatMap((operand) => {
     const nested = operandsOf(operand);
-    return nested.length > 0 ? nested : [{ node: operand, changes: neutral }];
+    if (nested.length > 0) return nested;
+    return isNarrowing(operand) ? [] : [{ node: operand, changes: neutral }];
   });
 }
+
+/** `x !== undefined`: without it the code behind does not pass the type check, which is notice enough. */
+const isNarrowing = (node: ts.Expression): boolean =>
+  ts.isBinaryExpression(node) &&
+  node.operatorToken.kind === ts.SyntaxKind.ExclamationEqualsEqualsToken &&
+  (node.right.kind === ts.SyntaxKind.NullKeyword || node.right.getText() === 'undefined');

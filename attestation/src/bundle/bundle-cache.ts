@@ -1,0 +1,40 @@
+/**
+ * Accepted verdicts of whole bundles, each for one policy and one set of expectations, and only for as long as every
+ * comparison with time has the same outcome. Rejected ones are made anew.
+ */
+import { limits } from '../limits.ts';
+import type { Policy } from '../policy/policy.ts';
+import type { Clock } from '../steps/clock.ts';
+import type { Verdict } from '../verdict.ts';
+import type { Expectations } from './verify-bundle.ts';
+
+interface Kept {
+  /** The very object: a policy is not changed once it is in use. */
+  readonly policy: Policy;
+  readonly sameFromMs: number;
+  readonly sameUntilMs: number;
+  readonly verdict: Verdict;
+}
+
+export class BundleCache {
+  readonly #kept = new Map<string, Kept>();
+
+  get(text: string, expected: Expectations, policy: Policy, nowMs: number): Verdict | undefined {
+    const kept = this.#kept.get(keyOf(text, expected));
+    if (kept === undefined || kept.policy !== policy) return undefined;
+    return kept.sameFromMs <= nowMs && nowMs <= kept.sameUntilMs ? kept.verdict : undefined;
+  }
+
+  add(text: string, expected: Expectations, policy: Policy, clock: Clock, verdict: Verdict): void {
+    if (verdict.verdict !== 'accepted') return;
+    const { sameFromMs, sameUntilMs } = clock;
+    this.#kept.set(keyOf(text, expected), { policy, sameFromMs, sameUntilMs, verdict });
+    const [oldest] = this.#kept.keys();
+    if (this.#kept.size > limits.rememberedBundles && oldest !== undefined) this.#kept.delete(oldest);
+  }
+}
+
+const keyOf = (
+  text: string,
+  { epochNonce = '', modelDigest = '', configDigest = '' }: Expectations,
+): string => `${epochNonce}|${modelDigest}|${configDigest}|${text}`;

@@ -1,0 +1,152 @@
+/**
+ * What a verifier accepts, as a file. Every member has to be written out, apart from those that only narrow further: a policy
+ * is read by people, and what is not in it is refused.
+ */
+import { fail, ok, type Result } from '@tussah/protocol/errors';
+import * as v from 'valibot';
+import { limits } from '../limits.ts';
+
+const hex = (bytes: number) =>
+  v.pipe(
+    v.string(),
+    v.regex(new RegExp(`^[0-9a-f]{${2 * bytes}}$`), `not ${bytes} bytes in lowercase hexadecimal`),
+  );
+const list = <Schema extends v.GenericSchema>(item: Schema) =>
+  v.pipe(v.array(item), v.maxLength(limits.policyEntries));
+const someOf = <Schema extends v.GenericSchema>(item: Schema) => v.pipe(list(item), v.minLength(1));
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const moment = v.pipe(v.string(), v.isoTimestamp());
+const name = v.pipe(v.string(), v.minLength(1), v.maxLength(128));
+
+/** What Intel says of a platform, PCS API "TCB Info V3", `tcbStatus`; `Revoked` can't be accepted. */
+export const tdxStatuses = [
+  'UpToDate',
+  'SWHardeningNeeded',
+  'ConfigurationNeeded',
+  'ConfigurationAndSWHardeningNeeded',
+  'OutOfDate',
+  'OutOfDateConfigurationNeeded',
+] as const;
+export const snpProducts = ['Milan', 'Genoa', 'Turin'] as const;
+export type SnpProduct = (typeof snpProducts)[number];
+export const gpuModes = ['single-gpu', 'multi-gpu', 'protected-pcie'] as const;
+export type GpuMode = (typeof gpuModes)[number];
+
+const TdxImageSchema = v.strictObject({
+  mrTd: hex(48),
+  rtmr: v.strictTuple([hex(48), hex(48), hex(48), hex(48)]),
+  /** Zero unless written out. */
+  mrConfigId: v.optional(hex(48), '00'.repeat(48)),
+  mrOwner: v.optional(hex(48), '00'.repeat(48)),
+  mrOwnerConfig: v.optional(hex(48), '00'.repeat(48)),
+});
+export type TdxImage = v.InferOutput<typeof TdxImageSchema>;
+
+const SnpImageSchema = v.strictObject({
+  measurement: hex(48),
+  hostData: v.optional(hex(32), '00'.repeat(32)),
+});
+export type SnpImage = v.InferOutput<typeof SnpImageSchema>;
+
+/** An image by its name, and what its machine measures on each kind of hardware. */
+const ImageSchema = v.strictObject({
+  name,
+  tdx: v.optional(TdxImageSchema),
+  snp: v.optional(SnpImageSchema),
+});
+
+const TdxSchema = v.strictObject({
+  statuses: someOf(v.picklist(tdxStatuses)),
+  /** `tcbEvaluationDataNumber` of TCB info and QE identity. */
+  evaluationNumberMin: count,
+  /** The TCB level that a platform has reached is at least of this date. */
+  tcbDateMin: v.optional(moment),
+  /** PPIDs of the machines allowed; any machine when left out. */
+  platforms: v.optional(list(hex(16))),
+});
+export type TdxPolicy = v.InferOutput<typeof TdxSchema>;
+
+/** Security version numbers as in the TCB of the ABI (56860, table 3); `fmc` is Turin's. */
+const SnpTcbSchema = v.strictObject({
+  fmc: v.optional(count, 0),
+  bootloader: count,
+  tee: count,
+  snp: count,
+  microcode: count,
+});
+const SnpSchema = v.strictObject({
+  products: someOf(v.picklist(snpProducts)),
+  tcbMin: v.partial(v.strictObject({ Milan: SnpTcbSchema, Genoa: SnpTcbSchema, Turin: SnpTcbSchema })),
+  vmpl: someOf(v.pipe(count, v.maxValue(3))),
+  /** CHIP_IDs of the machines allowed; any machine when left out. */
+  platforms: v.optional(list(hex(64))),
+});
+export type SnpPolicy = v.InferOutput<typeof SnpSchema>;
+
+/** Index in the report and the digests that are right there. A reference manifest's index is one lower. */
+const MeasurementsSchema = v.record(v.pipe(v.string(), v.regex(/^[1-9]\d{0,2}$/)), someOf(hex(48)));
+const ReferenceSchema = v.strictObject({
+  driver: name,
+  vbios: name,
+  measurements: MeasurementsSchema,
+});
+export type GpuReference = v.InferOutput<typeof ReferenceSchema>;
+
+/** NVIDIA's remote attestation service: its public keys as JWKs (RFC 7517) with key ids. */
+const JwkSchema = v.object({
+  kty: v.literal('EC'),
+  crv: v.literal('P-384'),
+  kid: v.pipe(v.string(), v.minLength(1), v.maxLength(256)),
+  x: v.pipe(v.string(), v.maxLength(128)),
+  y: v.pipe(v.string(), v.maxLength(128)),
+});
+export type NrasKey = v.InferOutput<typeof JwkSchema>;
+
+const GpuSchema = v.strictObject({
+  /** The part of the device certificate's name that says the chip, such as `GH100`. */
+  models: someOf(name),
+  modes: someOf(v.picklist(gpuModes)),
+  references: someOf(ReferenceSchema),
+  nrasKeys: v.pipe(v.array(JwkSchema), v.maxLength(limits.jwks)),
+  /** Serial numbers of the GPUs allowed, in lowercase hexadecimal; any GPU when left out. */
+  platforms: v.optional(list(v.pipe(v.string(), v.regex(/^[0-9a-f]{1,40}$/)))),
+});
+export type GpuPolicy = v.InferOutput<typeof GpuSchema>;
+
+export const PolicySchema = v.strictObject({
+  version: v.literal(1),
+  name,
+  /** How old signed collateral may be: TCB info, QE identity, CRLs and OCSP responses. */
+  collateralAgeMaxMs: count,
+  /** How far ahead a bundle's end may lie. */
+  lifetimeMaxMs: count,
+  images: someOf(ImageSchema),
+  tdx: v.optional(TdxSchema),
+  snp: v.optional(SnpSchema),
+  /** Left out, a bundle with a GPU is refused; there, a bundle without one is. */
+  gpu: v.optional(GpuSchema),
+  /** SHA-256 of the roots of simulated evidence accepted. Nothing but tests and development names any. */
+  simulatedRoots: v.optional(v.pipe(v.array(hex(32)), v.maxLength(16)), []),
+});
+export type Policy = v.InferOutput<typeof PolicySchema>;
+
+/** Reads a policy file's text. */
+export function parsePolicy(text: string): Result<Policy, 'bad_policy'> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return badPolicy('it is not JSON');
+  }
+  const parsed = v.safeParse(PolicySchema, value);
+  if (parsed.success) return ok(parsed.output);
+  const [issue] = parsed.issues;
+  return badPolicy(`${v.getDotPath(issue) ?? 'the whole'}: ${issue.message}`);
+}
+
+const badPolicy = (problem: string) =>
+  fail({
+    code: 'bad_policy',
+    message: `The policy can't be used: ${problem}.`,
+    remedy: 'Compare it with attestation/README.md.',
+  });

@@ -1,0 +1,133 @@
+/**
+ * What Intel signs about platforms, as the Provisioning Certification Service API (version 4) hands it out: CRLs, TCB info
+ * (version 3) and the TD quoting enclave's identity (version 2).
+ */
+import * as v from 'valibot';
+import { limits } from '../limits.ts';
+import { demand } from '../malformed.ts';
+
+const text = v.pipe(v.string(), v.maxLength(limits.collateralJsonCharacters));
+
+/** All collateral of one quote, member by member as DCAP's quote verification library takes it. */
+export const TdxCollateralSchema = v.object({
+  /** PEM, hexadecimal or base64. */
+  root_ca_crl: text,
+  pck_crl: text,
+  /** PEM: the signer of the TCB info, then the root. */
+  tcb_info_issuer_chain: text,
+  /** The very text that is signed. */
+  tcb_info: text,
+  tcb_info_signature: text,
+  qe_identity_issuer_chain: text,
+  qe_identity: text,
+  qe_identity_signature: text,
+});
+export type TdxCollateral = v.InferOutput<typeof TdxCollateralSchema>;
+
+const hex = (bytes: number) =>
+  v.pipe(v.string(), v.regex(new RegExp(`^[0-9a-fA-F]{${2 * bytes}}$`)), v.toLowerCase());
+const svn = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(65_535));
+const moment = v.pipe(
+  v.string(),
+  v.regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/),
+  v.transform((written) => Date.parse(written)),
+  v.safeInteger('not a date'),
+);
+/** A status that is not in this list is unknown, hence the whole document. */
+const StatusSchema = v.picklist([
+  'UpToDate',
+  'SWHardeningNeeded',
+  'ConfigurationNeeded',
+  'ConfigurationAndSWHardeningNeeded',
+  'OutOfDate',
+  'OutOfDateConfigurationNeeded',
+  'Revoked',
+]);
+export type TcbStatus = v.InferOutput<typeof StatusSchema>;
+
+const outcome = {
+  tcbDate: moment,
+  tcbStatus: StatusSchema,
+  advisoryIDs: v.optional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(64))), v.maxLength(512)), []),
+};
+const levels = <Tcb extends v.GenericSchema>(tcb: Tcb) =>
+  v.pipe(v.array(v.object({ tcb, ...outcome })), v.minLength(1), v.maxLength(limits.tcbLevels));
+const isvLevels = levels(v.object({ isvsvn: svn }));
+export type IsvLevel = v.InferOutput<typeof isvLevels>[number];
+
+const components = v.pipe(v.array(v.object({ svn })), v.length(16));
+const dated = {
+  issueDate: moment,
+  nextUpdate: moment,
+  tcbEvaluationDataNumber: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
+};
+
+export const TcbInfoSchema = v.object({
+  id: v.literal('TDX'),
+  version: v.literal(3),
+  ...dated,
+  fmspc: hex(6),
+  pceId: hex(2),
+  tcbType: v.literal(0),
+  tdxModule: v.object({ mrsigner: hex(48), attributes: hex(8), attributesMask: hex(8) }),
+  tdxModuleIdentities: v.optional(
+    v.pipe(
+      v.array(
+        v.object({
+          id: v.pipe(v.string(), v.maxLength(16)),
+          mrsigner: hex(48),
+          attributes: hex(8),
+          attributesMask: hex(8),
+          tcbLevels: isvLevels,
+        }),
+      ),
+      v.maxLength(256),
+    ),
+    [],
+  ),
+  tcbLevels: levels(v.object({ sgxtcbcomponents: components, pcesvn: svn, tdxtcbcomponents: components })),
+});
+export type TcbInfo = v.InferOutput<typeof TcbInfoSchema>;
+export type TcbLevel = TcbInfo['tcbLevels'][number];
+
+export const QeIdentitySchema = v.object({
+  id: v.literal('TD_QE'),
+  version: v.literal(2),
+  ...dated,
+  miscselect: hex(4),
+  miscselectMask: hex(4),
+  attributes: hex(16),
+  attributesMask: hex(16),
+  mrsigner: hex(32),
+  isvprodid: svn,
+  tcbLevels: isvLevels,
+});
+export type QeIdentity = v.InferOutput<typeof QeIdentitySchema>;
+
+/** Reads signed JSON. Throws `Malformed`. */
+export function parseSigned<Schema extends v.GenericSchema>(
+  schema: Schema,
+  json: string,
+  what: string,
+): v.InferOutput<Schema> {
+  demand(json.length <= limits.collateralJsonCharacters, `${what}: too long`);
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch {
+    value = undefined;
+  }
+  const parsed = v.safeParse(schema, value);
+  demand(parsed.success, `${what}: ${problemOf(parsed.issues ?? [])}`);
+  return parsed.output;
+}
+
+const problemOf = ([issue]: readonly v.BaseIssue<unknown>[]) =>
+  issue === undefined ? '' : `${v.getDotPath(issue) ?? 'the whole'}: ${issue.message}`;
+
+/** The eight members, from parsed JSON. Throws `Malformed`. */
+export function readCollateral(input: unknown): TdxCollateral {
+  const parsed = v.safeParse(TdxCollateralSchema, input);
+  demand(parsed.success, `collateral: ${problemOf(parsed.issues ?? [])}`);
+  return parsed.output;
+}
