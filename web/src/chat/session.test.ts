@@ -36,12 +36,17 @@ interface Sent {
 /** A chat whose coordinator plays a script: each element answers one request. */
 function scripted(script: readonly ((signal: AbortSignal) => Response | Promise<Response>)[]) {
   const sent: Sent[] = [];
+  const cancelled: unknown[] = [];
   const ends: Answer[] = [];
   const changes: (readonly Turn[])[] = [];
   const frames: (() => void)[] = [];
   let clock = 0;
   const session = new ChatSession({
-    fetch: async (_, init) => {
+    fetch: async (url, init) => {
+      if (url.endsWith('/cancel')) {
+        cancelled.push(JSON.parse(init.body as string));
+        return new Response(null, { status: 202 });
+      }
       const answer = script[sent.length];
       sent.push({
         body: JSON.parse(init.body as string) as Sent['body'],
@@ -58,7 +63,7 @@ function scripted(script: readonly ((signal: AbortSignal) => Response | Promise<
   });
   const last = () => changes.at(-1)?.at(-1)?.answer;
   const frame = () => frames.splice(0).forEach((callback) => callback());
-  return { session, sent, ends, changes, frames, frame, last };
+  return { session, sent, cancelled, ends, changes, frames, frame, last };
 }
 
 const stream =
@@ -221,6 +226,9 @@ describe('ChatSession', () => {
     chat.session.stop();
     await first;
     expect(chat.sent).toHaveLength(1);
+    // Stopped where it is made, too.
+    const idempotencyKey = chat.sent[0]?.headers.get('idempotency-key');
+    expect(chat.cancelled).toEqual([{ idempotencyKey }]);
   });
 
   it('forgets a running answer when cleared, and can ask at once', async () => {
