@@ -19,6 +19,11 @@ export interface CommonClaims {
   readonly simulated: boolean;
 }
 
+/** What is in a piece of evidence and decides nothing. Files of others have such things; a bundle must not. */
+export interface Unused {
+  readonly unused: readonly string[];
+}
+
 /** One part's result, with the facts that a bundle goes on with. */
 export interface PartVerdict<Facts> {
   readonly accepted: boolean;

@@ -7,6 +7,11 @@ export const domains = {
   hello: 'tussah-hello/1',
   segment: 'tussah-segment/1',
   receipt: 'tussah-receipt/1',
+  nodeHello: 'tussah-node-hello/1',
+  nodeOffer: 'tussah-node-offer/1',
+  nodeRefusal: 'tussah-node-refusal/1',
+  nodeReceipt: 'tussah-node-receipt/1',
+  directory: 'tussah-directory/1',
 } as const;
 
 export interface Identity {

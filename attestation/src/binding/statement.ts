@@ -4,6 +4,7 @@
  */
 import { bytesOfHex } from '@tussah/protocol/bytes';
 import { signedBytes } from '@tussah/protocol/canonical';
+import type { SuiteName } from '@tussah/protocol/private/header';
 import * as v from 'valibot';
 import { concatBytes, utf8, type Bytes } from '../bytes/bytes.ts';
 
@@ -11,8 +12,8 @@ import { concatBytes, utf8, type Bytes } from '../bytes/bytes.ts';
 export const suites = {
   'xwing-hkdf-sha256-aes256gcm': 1216,
   'x25519-hkdf-sha256-aes256gcm': 32,
-} as const;
-export type Suite = keyof typeof suites;
+} as const satisfies Readonly<Record<SuiteName, number>>;
+export type Suite = SuiteName;
 
 const hex32 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'not 32 bytes in lowercase hexadecimal'));
 

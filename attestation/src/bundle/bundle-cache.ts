@@ -34,7 +34,6 @@ export class BundleCache {
   }
 }
 
-const keyOf = (
-  text: string,
-  { epochNonce = '', modelDigest = '', configDigest = '' }: Expectations,
-): string => `${epochNonce}|${modelDigest}|${configDigest}|${text}`;
+/** JSON keeps the three apart, and nothing that is expected from an empty string. */
+const keyOf = (text: string, { epochNonce, modelDigest, configDigest }: Expectations): string =>
+  JSON.stringify([epochNonce ?? null, modelDigest ?? null, configDigest ?? null]) + text;

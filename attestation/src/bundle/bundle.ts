@@ -1,6 +1,7 @@
 /** An attestation bundle: a node's statement with all evidence for it, and with everything stapled that verifying needs. */
 import * as v from 'valibot';
 import { StatementSchema } from '../binding/statement.ts';
+import { parseJson } from '../bytes/json.ts';
 import { limits } from '../limits.ts';
 import { demand } from '../malformed.ts';
 import { RevocationSchema } from '../nvidia/revocation.ts';
@@ -48,13 +49,7 @@ export type Bundle = v.InferOutput<typeof BundleSchema>;
 /** Throws `Malformed`. */
 export function parseBundle(text: string): Bundle {
   demand(text.length <= limits.bundleCharacters, `bundle: longer than ${limits.bundleCharacters} characters`);
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    value = undefined;
-  }
-  const parsed = v.safeParse(BundleSchema, value);
+  const parsed = v.safeParse(BundleSchema, parseJson(text, 'bundle'));
   const [issue] = parsed.issues ?? [];
   demand(
     parsed.success,

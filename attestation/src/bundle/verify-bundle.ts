@@ -5,12 +5,13 @@
 import { bytesOfHex, hexOf } from '@tussah/protocol/bytes';
 import { equalBytes, type Bytes } from '../bytes/bytes.ts';
 import { fromBase64 } from '../bytes/text-encodings.ts';
+import { tags } from '../der/der.ts';
 import { gpuNonce, reportData, suites, type Statement } from '../binding/statement.ts';
 import type { Context } from '../context.ts';
 import { readCcel } from '../event-log/ccel.ts';
 import { readDstackLog } from '../event-log/dstack.ts';
 import { replay, type LogEvent } from '../event-log/replay.ts';
-import { Malformed } from '../malformed.ts';
+import { demand, Malformed } from '../malformed.ts';
 import { verifyGpu, type GpuFacts } from '../nvidia/verify-gpu.ts';
 import type { Policy } from '../policy/policy.ts';
 import { verifySnp } from '../snp/verify-snp.ts';
@@ -18,7 +19,7 @@ import { isoOf } from '../steps/clock.ts';
 import { StepRecord, type Step } from '../steps/record.ts';
 import type { TdReport } from '../tdx/quote.ts';
 import { verifyTdx } from '../tdx/verify-tdx.ts';
-import type { CommonClaims, PartVerdict, Verdict } from '../verdict.ts';
+import type { CommonClaims, PartVerdict, Unused, Verdict } from '../verdict.ts';
 import { parseBundle, type Bundle, type GpuPart, type TdxPart } from './bundle.ts';
 import { bundlePlan, type BundleRecord } from './plan.ts';
 
@@ -59,6 +60,7 @@ export async function verifyBundle(
   const parts = [machine.verdict, ...gpus];
   const simulated = parts.map(({ claims }) => claims.simulated);
   checkOneWorld(record, simulated);
+  checkNothingUnused(record, [machine, ...gpus.map(({ facts }) => facts ?? noFacts)]);
   return conclude(record, parts, {
     kind: 'bundle',
     simulated: simulated.includes(true),
@@ -73,6 +75,17 @@ export function checkOneWorld(record: BundleRecord, simulated: readonly boolean[
   record.check('bundle.one-world', new Set(simulated).size === 1, {
     expected: 'all genuine, or all simulated',
     got: simulated.map((each) => (each ? 'simulated' : 'genuine')).join(', '),
+  });
+}
+
+const noFacts: Unused = { unused: [] };
+
+/** What decides nothing is not authenticated either: whoever passes a bundle on could put there what he likes. */
+function checkNothingUnused(record: BundleRecord, parts: readonly Unused[]): void {
+  const unused = parts.flatMap((part) => part.unused);
+  record.check('bundle.nothing-unused', unused.length === 0, {
+    expected: 'nothing',
+    got: unused.join(', ') || 'nothing',
   });
 }
 
@@ -109,7 +122,7 @@ function decode(text: string): Decoded {
             report: fromBase64(machine.report, 'report'),
             vcek: fromBase64(machine.vcek, 'VCEK'),
             chain: fromBase64(machine.chain, 'chain'),
-            crl: fromBase64(machine.crl, 'CRL'),
+            crl: onlyDer(fromBase64(machine.crl, 'CRL')),
           },
     gpus: gpus.map((gpu) => ({
       report: fromBase64(gpu.report, 'GPU report'),
@@ -118,6 +131,12 @@ function decode(text: string): Decoded {
     })),
     eventLog: machine.kind === 'tdx' ? machine.eventLog : undefined,
   };
+}
+
+/** A CRL in PEM could have others beside it. */
+function onlyDer(bytes: Bytes): Bytes {
+  demand(bytes[0] === tags.sequence, 'bundle: a CRL that is not DER');
+  return bytes;
 }
 
 const sha256Of = async (bytes: Bytes) => hexOf(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)));
@@ -156,7 +175,7 @@ function checkStatement(
     else record.check(id, want === got, { expected: want, got });
 }
 
-interface Machine {
+interface Machine extends Unused {
   readonly verdict: {
     readonly accepted: boolean;
     readonly steps: readonly Step[];
@@ -173,10 +192,11 @@ async function verifyMachine(
 ): Promise<Machine> {
   if (machine.kind === 'tdx') {
     const verdict = await verifyTdx({ ...machine, expectedReportData }, context);
-    return { verdict, images: verdict.facts?.images ?? [], tdReport: verdict.facts?.quote.report };
+    const { images = [], unused = [], quote } = verdict.facts ?? {};
+    return { verdict, images, unused, tdReport: quote?.report };
   }
   const verdict = await verifySnp({ ...machine, expectedReportData }, context);
-  return { verdict, images: verdict.facts?.images ?? [], tdReport: undefined };
+  return { verdict, images: verdict.facts?.images ?? [], unused: [], tdReport: undefined };
 }
 
 function checkGpus(record: BundleRecord, gpus: readonly PartVerdict<GpuFacts>[], policy: Policy): void {

@@ -9,18 +9,19 @@ export function fromHex(text: string, what: string): Bytes {
   return bytes;
 }
 
-const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+// The last character has bits to spare, which are zero (RFC 4648 section 3.5): the same bytes are always the same text.
+const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$/;
+const base64Url = /^(?:[A-Za-z0-9_-]{4})*(?:[A-Za-z0-9_-][AQgw]|[A-Za-z0-9_-]{2}[AEIMQUYcgkosw048])?$/;
 
-/** RFC 4648 section 4, padded; line breaks and spaces are allowed between characters. */
+/** RFC 4648 section 4, padded. */
 export function fromBase64(text: string, what: string): Bytes {
-  const packed = text.replace(/[\r\n\t ]/g, '');
-  demand(base64.test(packed), `${what}: not base64`);
-  return bytesOfBinary(atob(packed));
+  demand(base64.test(text), `${what}: not base64`);
+  return bytesOfBinary(atob(text));
 }
 
 /** RFC 4648 section 5 without padding, as in JSON Web Tokens. */
 export function fromBase64Url(text: string, what: string): Bytes {
-  demand(/^[A-Za-z0-9_-]*$/.test(text) && text.length % 4 !== 1, `${what}: not base64url`);
+  demand(base64Url.test(text), `${what}: not base64url`);
   return bytesOfBinary(atob(text.replaceAll('-', '+').replaceAll('_', '/')));
 }
 
@@ -33,18 +34,23 @@ function bytesOfBinary(binary: string): Bytes {
   return bytes;
 }
 
-/** The contents of all PEM blocks with this label, in order. Text around them is allowed, as RFC 7468 section 2 does. */
+/** The contents of all PEM blocks with this label, in order, and of nothing else: other text would be there unsigned. */
 export function pemBlocks(text: string, label: string, max: number): Bytes[] {
-  const begin = `-----BEGIN ${label}-----`;
-  const end = `-----END ${label}-----`;
-  const blocks: Bytes[] = [];
-  for (let at = text.indexOf(begin); at >= 0; at = text.indexOf(begin, at)) {
-    const from = at + begin.length;
-    const to = text.indexOf(end, from);
-    demand(to >= 0, `${label}: a PEM block without end`);
-    demand(blocks.length < max, `${label}: more than ${max} PEM blocks`);
-    blocks.push(fromBase64(text.slice(from, to), label));
-    at = to + end.length;
-  }
+  const { blocks, around } = splitPem(text, label, max);
+  demand(/^\s*$/.test(around), `${label}: something else than PEM blocks`);
   return blocks;
+}
+
+/** The same out of an archive, which has explanations and other blocks beside them, as RFC 7468 section 2 allows. */
+export const pemBlocksWithin = (text: string, label: string, max: number): Bytes[] =>
+  splitPem(text, label, max).blocks;
+
+function splitPem(text: string, label: string, max: number): { blocks: Bytes[]; around: string } {
+  const parts = text.split(new RegExp(`-----BEGIN ${label}-----([^-]*)-----END ${label}-----`));
+  const contents = parts.filter((_, i) => i % 2 === 1);
+  demand(contents.length <= max, `${label}: more than ${max} PEM blocks`);
+  return {
+    blocks: contents.map((content) => fromBase64(content.replace(/\s/g, ''), label)),
+    around: parts.filter((_, i) => i % 2 === 0).join(''),
+  };
 }

@@ -3,6 +3,7 @@ import { open } from 'node:fs/promises';
 import { bytesOfHex } from '@tussah/protocol/bytes';
 import * as v from 'valibot';
 import { latin1, type Bytes } from '../bytes/bytes.ts';
+import { parseJson } from '../bytes/json.ts';
 import { fromBase64, fromHex } from '../bytes/text-encodings.ts';
 import { limits } from '../limits.ts';
 import { Malformed } from '../malformed.ts';
@@ -52,9 +53,10 @@ export async function readText(path: string): Promise<string> {
 export async function readJson(path: string): Promise<unknown> {
   const text = await readText(path);
   try {
-    return JSON.parse(text);
-  } catch {
-    throw new UnusableInput(`${path} is not JSON`);
+    return parseJson(text, path);
+  } catch (error) {
+    if (!(error instanceof Malformed)) throw error;
+    throw new UnusableInput(error.message);
   }
 }
 

@@ -19,9 +19,13 @@ export function readCcel(bytes: Bytes): LogEvent[] {
   const reader = new ByteReader(bytes);
   const digestSizes = readHeader(reader);
   const events: LogEvent[] = [];
-  while (reader.left >= 4) {
+  while (reader.left > 0) {
     const register = reader.u32('register');
-    if (register === END) break;
+    if (register === END) {
+      const room = reader.take(reader.left, 'unused room');
+      demand(room.every((byte) => byte === 0xff), 'event log: something behind its end');
+      break;
+    }
     const type = reader.u32('event type');
     const digest = readDigests(reader, digestSizes);
     const payload = reader.take(reader.u32('event size'), 'event');

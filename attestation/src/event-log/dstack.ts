@@ -9,7 +9,7 @@ import type { LogEvent } from './replay.ts';
 /** Events that the running guest adds; all others are the firmware's. */
 const RUNTIME_EVENT = 0x08000001;
 
-const EventSchema = v.object({
+const EventSchema = v.strictObject({
   imr: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(3)),
   event_type: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xffffffff)),
   digest: v.pipe(v.string(), v.regex(/^[0-9a-fA-F]{96}$/)),

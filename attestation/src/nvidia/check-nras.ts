@@ -11,7 +11,7 @@ import { isoOf, type Clock } from '../steps/clock.ts';
 import type { Certificate } from '../x509/certificate.ts';
 import { parseToken, verifyEs384, type Token } from './jwt.ts';
 import type { GpuRecord } from './plan.ts';
-import type { DetachedEat } from './revocation.ts';
+import { noStaple, type DetachedEat, type Staple } from './revocation.ts';
 
 const seconds = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const dated = { iss: v.string(), eat_nonce: v.string(), iat: seconds, nbf: seconds, exp: seconds };
@@ -50,18 +50,17 @@ interface GpuToken {
   readonly claims: Gpu;
 }
 
-/** Resolves with the moments at which the tokens were given. */
 export async function checkNras(
   record: GpuRecord,
   [[, overallText], submodules]: DetachedEat,
   subject: NrasSubject,
   clock: Clock,
-): Promise<readonly number[]> {
+): Promise<Staple> {
   const overallToken = record.parse('gpu.revocation', 'tokens in compact form', () =>
     parseToken(overallText),
   );
   const tokens = record.parse('gpu.revocation', 'tokens in compact form', () => readTokens(submodules));
-  if (overallToken === undefined || tokens === undefined) return [];
+  if (overallToken === undefined || tokens === undefined) return noStaple;
   await checkSignatures(record, [overallToken, ...tokens.map(({ token }) => token)], subject.keys);
   const overall = record.parse('gpu.nras.claims', 'the claims of an overall result', () =>
     read(OverallSchema, overallToken, 'overall'),
@@ -69,17 +68,18 @@ export async function checkNras(
   const all = record.parse('gpu.nras.claims', "the claims of a GPU's result", () =>
     tokens.map((each): GpuToken => ({ ...each, claims: read(GpuSchema, each.token, each.name) })),
   );
-  if (overall === undefined || all === undefined) return [];
+  if (overall === undefined || all === undefined) return noStaple;
   const ueid = BigInt(`0x${subject.leaf.serial}`).toString();
   const own = all.find(({ claims }) => claims.ueid === ueid);
   record.check('gpu.nras.device', own !== undefined, {
     expected: ueid,
     got: all.map(({ claims }) => claims.ueid).join(', ') || 'none',
   });
-  if (own === undefined) return [];
+  if (own === undefined) return noStaple;
   checkBoth(record, overall, own, hexOf(subject.nonce), clock);
   checkGpu(record, own.claims);
-  return [overall.iat * 1000, own.claims.iat * 1000];
+  const others = all.filter((each) => each !== own).map(({ name }) => `token ${name}`);
+  return { givenAtMs: [overall.iat * 1000, own.claims.iat * 1000], unused: others };
 }
 
 function readTokens(submodules: Readonly<Record<string, string>>) {

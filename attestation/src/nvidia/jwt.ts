@@ -1,9 +1,10 @@
 /** Signed JSON Web Tokens in compact form (RFC 7515, 7519), with ES384 (RFC 7518 section 3.4) and no other algorithm. */
 import * as v from 'valibot';
 import { utf8, type Bytes } from '../bytes/bytes.ts';
+import { parseJson } from '../bytes/json.ts';
 import { fromBase64Url } from '../bytes/text-encodings.ts';
 import { limits } from '../limits.ts';
-import { demand } from '../malformed.ts';
+import { demand, Malformed } from '../malformed.ts';
 import type { NrasKey } from '../policy/policy.ts';
 
 const HeaderSchema = v.object({
@@ -41,10 +42,14 @@ export function parseToken(compact: string): Token {
 }
 
 function json(part: string): unknown {
+  return parseJson(textOf(fromBase64Url(part, 'token')), 'token');
+}
+
+function textOf(bytes: Bytes): string {
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(fromBase64Url(part, 'token')));
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
-    return undefined;
+    throw new Malformed('token: not UTF-8');
   }
 }
 

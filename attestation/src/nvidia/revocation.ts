@@ -1,6 +1,7 @@
 /** What says that none of a GPU's certificates is revoked: one of two things. */
 import * as v from 'valibot';
 import { limits } from '../limits.ts';
+import type { Unused } from '../verdict.ts';
 
 const compact = v.pipe(v.string(), v.maxLength(limits.tokenCharacters));
 
@@ -22,3 +23,10 @@ export const RevocationSchema = v.union([
   v.strictObject({ nras: DetachedEatSchema }),
 ]);
 export type Revocation = v.InferOutput<typeof RevocationSchema>;
+
+/** What was found in it. */
+export interface Staple extends Unused {
+  /** The moments at which answers or tokens were given. */
+  readonly givenAtMs: readonly number[];
+}
+export const noStaple: Staple = { givenAtMs: [], unused: [] };

@@ -6,7 +6,7 @@ import { hexOf } from '@tussah/protocol/bytes';
 import { equalBytes, type Bytes } from '../bytes/bytes.ts';
 import { acceptedRoots, type Context } from '../context.ts';
 import { StepRecord } from '../steps/record.ts';
-import type { PartVerdict } from '../verdict.ts';
+import type { PartVerdict, Unused } from '../verdict.ts';
 import { verifyRaw } from '../x509/algorithms.ts';
 import type { Certificate } from '../x509/certificate.ts';
 import { checkChain, rootOf } from '../x509/chain.ts';
@@ -16,7 +16,7 @@ import { checkOcsp } from './check-ocsp.ts';
 import { checkGpuPolicy, checkMode } from './check-policy.ts';
 import { certifiedFwid, modelOf, readDevice, type Device } from './device.ts';
 import { gpuPlan, type GpuRecord, type GpuStep } from './plan.ts';
-import type { Revocation } from './revocation.ts';
+import { noStaple, type Revocation, type Staple } from './revocation.ts';
 import { nvidiaRoots } from './roots.ts';
 import { parseSpdmReport, type SpdmReport } from './spdm.ts';
 
@@ -31,7 +31,7 @@ export interface GpuEvidence {
   readonly revocation?: Revocation | undefined;
 }
 
-export interface GpuFacts {
+export interface GpuFacts extends Unused {
   readonly serial: string;
 }
 
@@ -59,7 +59,7 @@ export async function verifyGpu(evidence: GpuEvidence, context: Context): Promis
       got: hexOf(report.nonce),
     });
   if (device) checkMode(record, device, context.policy?.gpu);
-  const givenAtMs = chain ? await checkRevocation(record, evidence, chain, context) : [];
+  const { givenAtMs, unused } = chain ? await checkRevocation(record, evidence, chain, context) : noStaple;
   checkGpuPolicy(record, { report, device, leaf, givenAtMs }, context);
   const root = chain && (await rootOf(chain));
   return {
@@ -71,7 +71,7 @@ export async function verifyGpu(evidence: GpuEvidence, context: Context): Promis
       ...(device && { driver: device.driver, vbios: device.vbios, mode: device.mode ?? null }),
       ...(report && { nonce: hexOf(report.nonce), measurements: report.measurements.size }),
     },
-    facts: leaf && { serial: leaf.serial },
+    facts: leaf && { serial: leaf.serial, unused },
   };
 }
 
@@ -92,17 +92,17 @@ function checkFwid(record: GpuRecord, device: Device, leaf: Certificate): void {
 const isOcsp = (id: GpuStep) => id.startsWith('gpu.ocsp.');
 const isNras = (id: GpuStep) => id.startsWith('gpu.nras.');
 
-/** One of the two ways; the steps of the other are not asked for. Resolves with the moments at which it was given. */
+/** One of the two ways; the steps of the other are not asked for. */
 async function checkRevocation(
   record: GpuRecord,
   { revocation, nonce }: GpuEvidence,
   chain: readonly Certificate[],
   { policy, clock }: Context,
-): Promise<readonly number[]> {
+): Promise<Staple> {
   const ids = Object.keys(gpuPlan) as GpuStep[];
   const waive = (is: (id: GpuStep) => boolean) => ids.filter(is).forEach((id) => record.waive(id));
   const [leaf] = chain;
-  if (revocation === undefined || leaf === undefined) return [];
+  if (revocation === undefined || leaf === undefined) return noStaple;
   if ('ocsp' in revocation) {
     waive(isNras);
     return checkOcsp(record, revocation.ocsp, chain, clock);

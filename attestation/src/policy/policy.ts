@@ -4,7 +4,9 @@
  */
 import { fail, ok, type Result } from '@tussah/protocol/errors';
 import * as v from 'valibot';
+import { parseJson } from '../bytes/json.ts';
 import { limits } from '../limits.ts';
+import { Malformed } from '../malformed.ts';
 
 const hex = (bytes: number) =>
   v.pipe(
@@ -84,7 +86,10 @@ const SnpSchema = v.strictObject({
 export type SnpPolicy = v.InferOutput<typeof SnpSchema>;
 
 /** Index in the report and the digests that are right there. A reference manifest's index is one lower. */
-const MeasurementsSchema = v.record(v.pipe(v.string(), v.regex(/^[1-9]\d{0,2}$/)), someOf(hex(48)));
+const MeasurementsSchema = v.pipe(
+  v.record(v.pipe(v.string(), v.regex(/^[1-9]\d{0,2}$/)), someOf(hex(48))),
+  v.minEntries(1),
+);
 const ReferenceSchema = v.strictObject({
   driver: name,
   vbios: name,
@@ -113,6 +118,9 @@ const GpuSchema = v.strictObject({
 });
 export type GpuPolicy = v.InferOutput<typeof GpuSchema>;
 
+/** What a node has to state of a model: the digest of its weights, and the configurations allowed; any when left out. */
+const ModelSchema = v.strictObject({ digest: hex(32), configs: v.optional(someOf(hex(32))) });
+
 export const PolicySchema = v.strictObject({
   version: v.literal(1),
   name,
@@ -123,6 +131,8 @@ export const PolicySchema = v.strictObject({
   images: someOf(ImageSchema),
   tdx: v.optional(TdxSchema),
   snp: v.optional(SnpSchema),
+  /** By model id. A bundle does not name its model: whoever asks for one compares (`Expectations`). */
+  models: v.optional(v.record(name, ModelSchema), {}),
   /** Left out, a bundle with a GPU is refused; there, a bundle without one is. */
   gpu: v.optional(GpuSchema),
   /** SHA-256 of the roots of simulated evidence accepted. Nothing but tests and development names any. */
@@ -134,9 +144,10 @@ export type Policy = v.InferOutput<typeof PolicySchema>;
 export function parsePolicy(text: string): Result<Policy, 'bad_policy'> {
   let value: unknown;
   try {
-    value = JSON.parse(text);
-  } catch {
-    return badPolicy('it is not JSON');
+    value = parseJson(text, 'it');
+  } catch (error) {
+    if (!(error instanceof Malformed)) throw error;
+    return badPolicy(error.message);
   }
   const parsed = v.safeParse(PolicySchema, value);
   if (parsed.success) return ok(parsed.output);

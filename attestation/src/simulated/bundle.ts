@@ -71,6 +71,7 @@ export function simulatedPolicy({ roots, nvidia }: SimulatedWorld): Policy {
       },
       vmpl: [0],
     },
+    models: {},
     gpu: {
       models: ['GH100'],
       modes: ['single-gpu'],

@@ -3,6 +3,7 @@
  * (version 3) and the TD quoting enclave's identity (version 2).
  */
 import * as v from 'valibot';
+import { parseJson } from '../bytes/json.ts';
 import { limits } from '../limits.ts';
 import { demand } from '../malformed.ts';
 
@@ -111,13 +112,7 @@ export function parseSigned<Schema extends v.GenericSchema>(
   what: string,
 ): v.InferOutput<Schema> {
   demand(json.length <= limits.collateralJsonCharacters, `${what}: too long`);
-  let value: unknown;
-  try {
-    value = JSON.parse(json);
-  } catch {
-    value = undefined;
-  }
-  const parsed = v.safeParse(schema, value);
+  const parsed = v.safeParse(schema, parseJson(json, what));
   demand(parsed.success, `${what}: ${problemOf(parsed.issues ?? [])}`);
   return parsed.output;
 }
@@ -131,3 +126,9 @@ export function readCollateral(input: unknown): TdxCollateral {
   demand(parsed.success, `collateral: ${problemOf(parsed.issues ?? [])}`);
   return parsed.output;
 }
+
+/** Members beyond those eight: DCAP's tools add the chain of the PCK CRL's issuer, which is in the quote as well. */
+export const unusedMembers = (input: unknown): string[] =>
+  Object.keys(Object(input) as object)
+    .filter((name) => !Object.hasOwn(TdxCollateralSchema.entries, name))
+    .map((name) => `member ${name} of the collateral`);

@@ -140,7 +140,8 @@ function parseSignatureData(data: ByteReader) {
   const chainSize = data.u32('PCK certification data size');
   demand(chainKind === PCK_CHAIN, `quote: PCK certification data of type ${chainKind} is unknown`);
   demand(chainSize === data.left, 'quote: the PCK chain does not fill the certification data');
-  const pckChain = latin1(data.take(chainSize, 'PCK chain'));
+  // Intel's library ends it like a string in C.
+  const pckChain = latin1(data.take(chainSize, 'PCK chain')).replace(/\0$/, '');
   return { signature, attestationKey, qeReport, qeReportSignature, qeAuthData, pckChain };
 }
 

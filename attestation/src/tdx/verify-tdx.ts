@@ -7,13 +7,13 @@ import { equalBytes, type Bytes } from '../bytes/bytes.ts';
 import type { Context } from '../context.ts';
 import { isoOf } from '../steps/clock.ts';
 import { StepRecord } from '../steps/record.ts';
-import type { PartVerdict } from '../verdict.ts';
+import type { PartVerdict, Unused } from '../verdict.ts';
 import { readCertificates } from '../x509/read-certificates.ts';
 import { checkCollateral } from './check-collateral.ts';
 import { checkTdxPolicy } from './check-policy.ts';
 import { checkHeader, checkPckChain, checkQeReport, checkSignatures, checkTd } from './check-quote.ts';
 import { checkTcb } from './check-tcb.ts';
-import { readCollateral } from './collateral.ts';
+import { readCollateral, unusedMembers } from './collateral.ts';
 import { pckPlatform } from './pck-extension.ts';
 import { tdxPlan, type TdxRecord } from './plan.ts';
 import { parseQuote, type Quote } from './quote.ts';
@@ -27,7 +27,7 @@ export interface TdxEvidence {
   readonly expectedReportData?: Uint8Array | undefined;
 }
 
-export interface TdxFacts {
+export interface TdxFacts extends Unused {
   readonly quote: Quote;
   /** Names of the policy's images whose measurements these are. */
   readonly images: readonly string[];
@@ -71,9 +71,12 @@ export async function verifyTdx(evidence: TdxEvidence, context: Context): Promis
       evaluationNumber: collateral?.tcbInfo?.tcbEvaluationDataNumber ?? null,
       images,
     },
-    facts: quote && { quote, images },
+    facts: quote && { quote, images, unused: [...unusedIn(quote), ...unusedMembers(evidence.collateral)] },
   };
 }
+
+const unusedIn = ({ trailing }: Quote): string[] =>
+  trailing.length === 0 ? [] : [`padding of ${trailing.length} bytes behind the quote`];
 
 function checkReportData(record: TdxRecord, { report }: Quote, expected: Uint8Array): void {
   record.check('tdx.report-data', equalBytes(report.reportData, expected), {

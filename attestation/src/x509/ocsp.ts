@@ -23,7 +23,7 @@ export interface OcspResponse {
   readonly tbs: Bytes;
   /** The signer by its name (DER) or by the SHA-1 of its key. */
   readonly responder: { readonly name: Bytes } | { readonly keyHash: Bytes };
-  readonly answers: readonly OcspAnswer[];
+  readonly answer: OcspAnswer;
   readonly certificates: readonly Certificate[];
   readonly algorithm: SignatureAlgorithm;
   readonly signature: Bytes;
@@ -36,7 +36,7 @@ const hashes: Readonly<Record<string, OcspHash>> = {
   '2.16.840.1.101.3.4.2.2': 'SHA-384',
 };
 
-/** Throws `Malformed`, also for a response that says that there was an error. */
+/** Of one answer, as requests about one certificate get. Throws `Malformed`, also for one that says that there was an error. */
 export function parseOcspResponse(raw: Bytes): OcspResponse {
   const what = 'OCSP response';
   demand(raw.length <= limits.derBytes, `${what}: larger than ${limits.derBytes} bytes`);
@@ -67,7 +67,7 @@ function readCertificates(der: Bytes): Certificate[] {
 }
 
 /** ResponseData. A version other than the default is unknown; response extensions, such as a nonce, change nothing here. */
-function readData(data: DerReader): Pick<OcspResponse, 'responder' | 'answers'> {
+function readData(data: DerReader): Pick<OcspResponse, 'responder' | 'answer'> {
   const id = data.next('responder id');
   demand(id.tag === explicit(1) || id.tag === explicit(2), 'OCSP response: an unknown responder id');
   const inner = new DerReader(id.value);
@@ -77,14 +77,12 @@ function readData(data: DerReader): Pick<OcspResponse, 'responder' | 'answers'> 
       : { keyHash: octets(inner.next('responder key hash'), 'responder key hash') };
   inner.end('responder id');
   time(data.expect(tags.generalizedTime, 'produced at'), 'produced at');
-  const answers: OcspAnswer[] = [];
-  for (const list = data.sequence('responses'); !list.done;) {
-    demand(answers.length < limits.ocspResponses, 'OCSP response: too many answers');
-    answers.push(readAnswer(list.sequence('single response')));
-  }
+  const answers = data.sequence('responses');
+  const answer = readAnswer(answers.sequence('single response'));
+  demand(answers.done, 'OCSP response: more than one answer');
   data.optional(explicit(1), 'response extensions');
   data.end('OCSP response');
-  return { responder, answers };
+  return { responder, answer };
 }
 
 function readAnswer(answer: DerReader): OcspAnswer {

@@ -1,6 +1,6 @@
-/** Certificates and CRLs out of the files they come in: PEM with text around it, or DER, one or several in a row. */
+/** Certificates and CRLs out of what they come in: PEM, or DER, one or several in a row. */
 import { latin1, type Bytes } from '../bytes/bytes.ts';
-import { fromBase64, fromHex, pemBlocks } from '../bytes/text-encodings.ts';
+import { fromBase64, fromHex, pemBlocks, pemBlocksWithin } from '../bytes/text-encodings.ts';
 import { DerReader, tags } from '../der/der.ts';
 import { limits } from '../limits.ts';
 import { demand } from '../malformed.ts';
@@ -34,8 +34,8 @@ export function derOfText(text: string, label: string): Bytes {
   return /^[0-9a-fA-F]+$/.test(text) ? fromHex(text, label) : fromBase64(text, label);
 }
 
-/** The DER of all CRLs in a file; none if there is none. */
+/** The DER of all CRLs in a file, which may be an archive with more in it; none if there is none. */
 export function readCrls(input: Uint8Array): Bytes[] {
   if (input[0] === tags.sequence) return [input as Bytes];
-  return pemBlocks(latin1(input), 'X509 CRL', limits.certificates);
+  return pemBlocksWithin(latin1(input), 'X509 CRL', limits.certificates);
 }
