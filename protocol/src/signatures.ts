@@ -12,6 +12,7 @@ export const domains = {
   nodeRefusal: 'tussah-node-refusal/1',
   nodeReceipt: 'tussah-node-receipt/1',
   directory: 'tussah-directory/1',
+  siteRelease: 'tussah-site-release/1',
 } as const;
 
 export interface Identity {

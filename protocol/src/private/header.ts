@@ -1,7 +1,7 @@
 /** The sealed request as the coordinator sees it (docs/private-tier.md, The sealed request). */
 import * as v from 'valibot';
 import { sha256Hex } from '../bytes.ts';
-import { signedBytes, type Canonical } from '../canonical.ts';
+import { signedBytes } from '../canonical.ts';
 import { JobIdSchema, Sha256Schema } from '../ids.ts';
 import { limits } from '../limits.ts';
 import { NanoSchema } from '../money.ts';
@@ -19,6 +19,14 @@ export type Padding = v.InferOutput<typeof PaddingSchema>;
 const whole = (min: number, max: number) =>
   v.pipe(v.number(), v.safeInteger(), v.minValue(min), v.maxValue(max));
 
+/** Canonical JSON, in which it is signed and hashed, has no form for a lone surrogate. */
+export const ModelIdSchema = v.pipe(
+  v.string(),
+  v.minLength(1),
+  v.maxLength(limits.modelIdCharacters),
+  v.check((text) => text.isWellFormed(), 'contains a lone surrogate'),
+);
+
 /** A bundle's name: SHA-256 of its text. */
 export const BundleNameSchema = Sha256Schema;
 
@@ -27,12 +35,7 @@ export const SealedHeaderSchema = v.strictObject({
   suite: SuiteSchema,
   /** Drawn by the client. */
   jobId: JobIdSchema,
-  model: v.pipe(
-    v.string(),
-    v.minLength(1),
-    v.maxLength(limits.modelIdCharacters),
-    v.check((text) => text.isWellFormed(), 'contains a lone surrogate'),
-  ),
+  model: ModelIdSchema,
   modelDigest: Sha256Schema,
   maxPromptTokens: whole(1, privateLimits.promptTokens),
   maxTokens: whole(1, limits.completionTokensMax),
@@ -73,4 +76,4 @@ export type SealedRequest = v.InferOutput<typeof SealedRequestSchema>;
 
 /** HH of the specification, in hexadecimal. */
 export const headerHashOf = (header: SealedHeader): string =>
-  sha256Hex(signedBytes('tussah-header/1', header as Canonical));
+  sha256Hex(signedBytes('tussah-header/1', header));

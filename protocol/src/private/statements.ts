@@ -1,13 +1,11 @@
 /** What a node's receipt key signs: its offer, its refusals, its receipts (docs/private-tier.md). */
 import * as v from 'valibot';
 import { JobIdSchema, PublicKeySchema, Sha256Schema, SignatureSchema } from '../ids.ts';
-import { limits } from '../limits.ts';
 import { PriceSchema } from '../money.ts';
-import { BundleNameSchema } from './header.ts';
+import { BundleNameSchema, ModelIdSchema } from './header.ts';
 import { privateLimits } from './private-limits.ts';
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
-const model = v.pipe(v.string(), v.minLength(1), v.maxLength(limits.modelIdCharacters));
 
 /** What a node sells, and who is paid. Domain `tussah-node-offer/1`. */
 export const NodeOfferSchema = v.strictObject({
@@ -15,7 +13,7 @@ export const NodeOfferSchema = v.strictObject({
   identity: PublicKeySchema,
   bundle: BundleNameSchema,
   epochNonce: Sha256Schema,
-  model,
+  model: ModelIdSchema,
   price: PriceSchema,
   contextTokens: v.pipe(count, v.minValue(1), v.maxValue(privateLimits.promptTokens)),
   concurrency: v.pipe(count, v.minValue(1), v.maxValue(privateLimits.concurrencyMax)),
@@ -56,7 +54,7 @@ export const NodeReceiptSchema = v.strictObject({
   headerHash: Sha256Schema,
   bundle: BundleNameSchema,
   identity: PublicKeySchema,
-  model,
+  model: ModelIdSchema,
   /** `failed`: the upstream failed; what was sent counts all the same. */
   outcome: v.picklist(['complete', 'cancelled', 'failed']),
   promptTokens: count,
