@@ -10,10 +10,12 @@ import { filesBelow, hashOfFiles } from '../setup/stamp.mjs';
 const sources = [
   'web',
   'protocol',
+  'attestation',
   'client',
   'models',
   'worker-runtime',
   'vite.config.ts',
+  'package.json',
   'package-lock.json',
   'tsconfig.json',
 ];
