@@ -2,8 +2,8 @@
 export const limits = {
   /** A whole bundle, as JSON text. */
   bundleCharacters: 1_048_576,
-  /** A policy file. */
-  policyBytes: 262_144,
+  /** A policy file, as JSON text. */
+  policyCharacters: 262_144,
   /** A file given on the command line. */
   inputFileBytes: 4_194_304,
   /** Certificate, CRL, OCSP response: one DER structure. */
@@ -28,7 +28,7 @@ export const limits = {
   policyEntries: 1_024,
   /** Parsed certificates that are kept. */
   rememberedCertificates: 64,
-  /** Verified chains, and verdicts of whole bundles, that a verifier remembers. */
+  /** What a verifier remembers: verified chains, and texts of accepted bundles, all together. */
   rememberedChains: 64,
-  rememberedBundles: 64,
+  rememberedBundleCharacters: 4_194_304,
 } as const;

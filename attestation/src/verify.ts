@@ -6,6 +6,7 @@ import { verifyBundle, type Expectations } from './bundle/verify-bundle.ts';
 import type { Context } from './context.ts';
 import { verifyGpu, type GpuEvidence } from './nvidia/verify-gpu.ts';
 import type { Policy } from './policy/policy.ts';
+import { frozen } from './frozen.ts';
 import { verifySnp, type SnpEvidence } from './snp/verify-snp.ts';
 import { Clock } from './steps/clock.ts';
 import { verifyTdx, type TdxEvidence } from './tdx/verify-tdx.ts';
@@ -31,17 +32,18 @@ export class Verifier {
 
   /**
    * `policy` may be left out for a single piece of evidence, which is then checked for being genuine, current and not in debug
-   * mode; steps that need a policy are listed as unchecked. A bundle always needs one. `nowMs` is milliseconds since 1970.
+   * mode; steps that need a policy are listed as unchecked. A bundle always needs one, and it is frozen with its first use,
+   * as are the verdicts that are remembered. `nowMs` is milliseconds since 1970.
    */
   async verify(evidence: Evidence, policy: Policy | undefined, nowMs: number): Promise<Verdict> {
-    const context: Context = { policy, clock: new Clock(nowMs), chains: this.#chains };
+    const context: Context = { policy: frozen(policy), clock: new Clock(nowMs), chains: this.#chains };
     switch (evidence.kind) {
       case 'tdx':
-        return single(await verifyTdx(evidence, context));
+        return single(await verifyTdx(copyOf(evidence), context));
       case 'snp':
-        return single(await verifySnp(evidence, context));
+        return single(await verifySnp(copyOf(evidence), context));
       case 'gpu':
-        return single(await verifyGpu(evidence, context));
+        return single(await verifyGpu(copyOf(evidence), context));
       default:
         evidence satisfies { readonly kind: 'bundle' };
         if (policy === undefined) throw new TypeError('a bundle needs a policy');
@@ -61,6 +63,18 @@ export class Verifier {
     return verdict;
   }
 }
+
+/**
+ * The caller's bytes may change while they are being verified, and may be a Buffer, whose methods differ from those of a
+ * Uint8Array.
+ */
+const copyOf = <Part extends object>(part: Part): Part =>
+  Object.fromEntries(
+    Object.entries(part).map(([name, value]: [string, unknown]) => [
+      name,
+      ArrayBuffer.isView(value) ? new Uint8Array(value as Uint8Array) : value,
+    ]),
+  ) as Part;
 
 const single = ({ accepted, steps, claims }: PartVerdict<unknown>): Verdict => ({
   verdict: accepted ? 'accepted' : 'rejected',

@@ -2,6 +2,7 @@
  * Accepted verdicts of whole bundles, each for one policy and one set of expectations, and only for as long as every
  * comparison with time has the same outcome. Rejected ones are made anew.
  */
+import { frozen } from '../frozen.ts';
 import { limits } from '../limits.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Clock } from '../steps/clock.ts';
@@ -9,7 +10,7 @@ import type { Verdict } from '../verdict.ts';
 import type { Expectations } from './verify-bundle.ts';
 
 interface Kept {
-  /** The very object: a policy is not changed once it is in use. */
+  /** The very object, which is frozen. */
   readonly policy: Policy;
   readonly sameFromMs: number;
   readonly sameUntilMs: number;
@@ -18,6 +19,7 @@ interface Kept {
 
 export class BundleCache {
   readonly #kept = new Map<string, Kept>();
+  #characters = 0;
 
   get(text: string, expected: Expectations, policy: Policy, nowMs: number): Verdict | undefined {
     const kept = this.#kept.get(keyOf(text, expected));
@@ -28,9 +30,18 @@ export class BundleCache {
   add(text: string, expected: Expectations, policy: Policy, clock: Clock, verdict: Verdict): void {
     if (verdict.verdict !== 'accepted') return;
     const { sameFromMs, sameUntilMs } = clock;
-    this.#kept.set(keyOf(text, expected), { policy, sameFromMs, sameUntilMs, verdict });
-    const [oldest] = this.#kept.keys();
-    if (this.#kept.size > limits.rememberedBundles && oldest !== undefined) this.#kept.delete(oldest);
+    const key = keyOf(text, expected);
+    this.#forget(key);
+    this.#kept.set(key, { policy, sameFromMs, sameUntilMs, verdict: frozen(verdict) });
+    this.#characters += key.length;
+    for (const [oldest] of this.#kept) {
+      if (this.#characters <= limits.rememberedBundleCharacters) break;
+      this.#forget(oldest);
+    }
+  }
+
+  #forget(key: string): void {
+    if (this.#kept.delete(key)) this.#characters -= key.length;
   }
 }
 

@@ -1,1 +1,3 @@
 import '../suites/bundle.ts';
+import '../suites/memory.ts';
+import '../suites/unused.ts';

@@ -5,6 +5,7 @@ import { parseJson } from '../bytes/json.ts';
 import { limits } from '../limits.ts';
 import { demand } from '../malformed.ts';
 import { RevocationSchema } from '../nvidia/revocation.ts';
+import { parseAs } from '../schema.ts';
 
 const base64 = (bytes: number) => v.pipe(v.string(), v.maxLength(Math.ceil(bytes / 3) * 4));
 
@@ -49,11 +50,5 @@ export type Bundle = v.InferOutput<typeof BundleSchema>;
 /** Throws `Malformed`. */
 export function parseBundle(text: string): Bundle {
   demand(text.length <= limits.bundleCharacters, `bundle: longer than ${limits.bundleCharacters} characters`);
-  const parsed = v.safeParse(BundleSchema, parseJson(text, 'bundle'));
-  const [issue] = parsed.issues ?? [];
-  demand(
-    parsed.success,
-    `bundle: ${issue === undefined ? '' : `${v.getDotPath(issue) ?? 'the whole'}: ${issue.message}`}`,
-  );
-  return parsed.output;
+  return parseAs(BundleSchema, parseJson(text, 'bundle'), 'bundle');
 }

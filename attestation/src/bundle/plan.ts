@@ -18,7 +18,7 @@ export const bundlePlan = {
   'bundle.gpus': step('There is a GPU exactly if the policy has a section for it', ask),
   'bundle.gpus-distinct': step('No GPU is presented twice', again),
   'bundle.one-world': step('Genuine and simulated evidence are not mixed', again),
-  'bundle.nothing-unused': step('Nothing is in the evidence that decides nothing', again),
+  'bundle.nothing-unused': step('No staple, no member and no padding is there without a use', again),
   'bundle.event-log.format': step(
     'The event log can be read, and its named events have their digests',
     again,

@@ -3,15 +3,12 @@
  * GPU's evidence is not relayed from another machine rests on the measured image, which collects it over its own bus.
  */
 import { bytesOfHex, hexOf } from '@tussah/protocol/bytes';
-import { equalBytes, type Bytes } from '../bytes/bytes.ts';
-import { fromBase64 } from '../bytes/text-encodings.ts';
-import { tags } from '../der/der.ts';
 import { gpuNonce, reportData, suites, type Statement } from '../binding/statement.ts';
+import type { Bytes } from '../bytes/bytes.ts';
+import { fromBase64 } from '../bytes/text-encodings.ts';
 import type { Context } from '../context.ts';
-import { readCcel } from '../event-log/ccel.ts';
-import { readDstackLog } from '../event-log/dstack.ts';
-import { replay, type LogEvent } from '../event-log/replay.ts';
-import { demand, Malformed } from '../malformed.ts';
+import { tags } from '../der/der.ts';
+import { demand } from '../malformed.ts';
 import { verifyGpu, type GpuFacts } from '../nvidia/verify-gpu.ts';
 import type { Policy } from '../policy/policy.ts';
 import { verifySnp } from '../snp/verify-snp.ts';
@@ -21,6 +18,7 @@ import type { TdReport } from '../tdx/quote.ts';
 import { verifyTdx } from '../tdx/verify-tdx.ts';
 import type { CommonClaims, PartVerdict, Unused, Verdict } from '../verdict.ts';
 import { parseBundle, type Bundle, type GpuPart, type TdxPart } from './bundle.ts';
+import { checkEventLog } from './check-event-log.ts';
 import { bundlePlan, type BundleRecord } from './plan.ts';
 
 /** What the client asked for; what is left out is listed as unchecked. Hexadecimal. */
@@ -205,50 +203,11 @@ function checkGpus(record: BundleRecord, gpus: readonly PartVerdict<GpuFacts>[],
     expected: wanted ? 'at least one' : 'none',
     got: String(gpus.length),
   });
-  const serials = gpus.map(({ facts }) => facts?.serial ?? 'unknown');
-  record.check('bundle.gpus-distinct', new Set(serials).size === serials.length, {
+  const chips = gpus.map(({ facts }) => facts?.chipId ?? 'unknown');
+  record.check('bundle.gpus-distinct', new Set(chips).size === chips.length, {
     expected: 'each once',
-    got: serials.join(', '),
+    got: chips.join(', '),
   });
-}
-
-async function checkEventLog(
-  record: BundleRecord,
-  log: TdxPart['eventLog'],
-  report: TdReport | undefined,
-): Promise<void> {
-  if (log === undefined) {
-    record.waive('bundle.event-log.format');
-    record.waive('bundle.event-log');
-    return;
-  }
-  const events = await readEvents(record, log);
-  if (events === undefined || report === undefined) return;
-  const registers = await replay(events);
-  const different = report.rtmr.flatMap((rtmr, i) =>
-    equalBytes(rtmr, registers[i] ?? new Uint8Array()) ? [] : [i],
-  );
-  record.check('bundle.event-log', different.length === 0, {
-    expected: 'RTMR0 to RTMR3 of the quote',
-    got:
-      different.length === 0 ? 'the same' : `other values of ${different.map((i) => `RTMR${i}`).join(', ')}`,
-  });
-}
-
-async function readEvents(
-  record: BundleRecord,
-  log: NonNullable<TdxPart['eventLog']>,
-): Promise<readonly LogEvent[] | undefined> {
-  try {
-    const events =
-      log.format === 'ccel' ? readCcel(fromBase64(log.data, 'event log')) : await readDstackLog(log.events);
-    record.check('bundle.event-log.format', true);
-    return events;
-  } catch (error) {
-    if (!(error instanceof Malformed)) throw error;
-    record.check('bundle.event-log.format', false, { expected: 'an event log', got: error.message });
-    return undefined;
-  }
 }
 
 /** Steps of several GPUs are told apart by their number. */

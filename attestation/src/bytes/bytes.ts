@@ -31,8 +31,8 @@ export const latin1 = (bytes: Uint8Array): string => {
   return text;
 };
 
-/** Each `(value & mask) === (wanted & mask)`; all of one length. */
+/** Each `(value & mask) === wanted`, as Intel's library compares; all of one length. */
 export const equalUnderMask = (value: Uint8Array, wanted: Uint8Array, mask: Uint8Array): boolean =>
   value.length === wanted.length &&
   value.length === mask.length &&
-  value.every((byte, i) => (byte & (mask[i] ?? 0)) === ((wanted[i] ?? 0) & (mask[i] ?? 0)));
+  value.every((byte, i) => (byte & (mask[i] ?? 0)) === wanted[i]);

@@ -73,7 +73,7 @@ export async function readEvidenceBytes(path: string): Promise<Bytes> {
   const bytes = await readBytes(path);
   const text = latin1(bytes).trim();
   if (text.startsWith('{')) {
-    const parsed = v.safeParse(QuoteFileSchema, jsonOf(text));
+    const parsed = v.safeParse(QuoteFileSchema, jsonOf(text), { abortEarly: true });
     if (parsed.success) return hexText(parsed.output.quote) ?? bytes;
   }
   return hexText(text) ?? bytes;
@@ -100,7 +100,7 @@ const SdkEvidenceSchema = v.pipe(
 );
 
 export async function readGpuEvidence(path: string): Promise<Omit<GpuEvidence, 'revocation'>[]> {
-  const parsed = v.safeParse(SdkEvidenceSchema, await readJson(path));
+  const parsed = v.safeParse(SdkEvidenceSchema, await readJson(path), { abortEarly: true });
   if (!parsed.success)
     throw new UnusableInput(
       `${path} is not a list of certificate, evidence and nonce, as NVIDIA's SDK writes it`,
@@ -131,7 +131,7 @@ const RevocationFileSchema = v.union([
 ]);
 
 export async function readRevocation(path: string): Promise<Revocation> {
-  const parsed = v.safeParse(RevocationFileSchema, await readJson(path));
+  const parsed = v.safeParse(RevocationFileSchema, await readJson(path), { abortEarly: true });
   if (!parsed.success) throw new UnusableInput(`${path} holds neither OCSP responses nor a detached EAT`);
   return parsed.output;
 }

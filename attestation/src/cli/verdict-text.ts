@@ -19,9 +19,12 @@ export function verdictText({ verdict, steps, claims }: Verdict): string {
 }
 
 function stepLines({ id, title, status, expected, got, remedy }: Step): string[] {
-  const line = `${marks[status]}  ${title} [${id}]${status === 'unchecked' ? ': unchecked' : ''}`;
-  if (status !== 'failed') return [line];
-  return [line, `        expected: ${expected}`, `        got:      ${got}`, `        remedy:   ${remedy}`];
+  const line = `${marks[status]}  ${title} [${id}]`;
+  if (status === 'passed') return [line];
+  const remedies = remedy === undefined ? [] : [`        remedy:   ${remedy}`];
+  if (status === 'unchecked')
+    return [`${line}: unchecked${remedy === undefined ? '' : ', but needed'}`, ...remedies];
+  return [line, `        expected: ${expected}`, `        got:      ${got}`, ...remedies];
 }
 
 const claimText = (value: Claim): string => (typeof value === 'string' ? value : JSON.stringify(value));

@@ -86,7 +86,10 @@ describe('npm run verify', () => {
 
   it('rejects what is not revoked for certain', async () => {
     expect((await run('snp', ...snpFiles, ...at, ...policyFile)).status).toBe(1);
-    expect((await run('gpu', ...gpuFiles, ...at, ...policyFile)).status).toBe(1);
+    const { status, out } = await run('gpu', ...gpuFiles, ...at, ...policyFile);
+    expect(status).toBe(1);
+    expect(out).toMatch(/is known \[gpu\.revocation\]: unchecked, but needed\n {8}remedy: /);
+    expect(out).toContain('[gpu.ocsp.status]: unchecked\n');
   });
 
   it('prints verdict, steps and claims as JSON', async () => {

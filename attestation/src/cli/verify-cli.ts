@@ -27,7 +27,8 @@ npm run verify -- gpu --evidence FILE [--revocation FILE] [--at ISO] [--policy F
 npm run verify -- bundle FILE --policy FILE [--at ISO] [--json]
 
   tdx     an Intel TDX quote against its collateral (JSON as DCAP tools write it)
-  snp     an AMD SEV-SNP report; certificates in PEM or DER. Without --crl it is rejected: revocation is unknown
+  snp     an AMD SEV-SNP report; certificates in PEM or DER. Without --crl it is rejected: revocation is unknown.
+          Without --policy its TCB version is not judged
   gpu     NVIDIA evidence as its SDK writes it. Without --revocation it is rejected: revocation is unknown
   bundle  a whole node: machine, GPUs, and their binding to the node's keys and settings
 

@@ -23,7 +23,10 @@ export function readCcel(bytes: Bytes): LogEvent[] {
     const register = reader.u32('register');
     if (register === END) {
       const room = reader.take(reader.left, 'unused room');
-      demand(room.every((byte) => byte === 0xff), 'event log: something behind its end');
+      demand(
+        room.every((byte) => byte === 0xff),
+        'event log: something behind its end',
+      );
       break;
     }
     const type = reader.u32('event type');

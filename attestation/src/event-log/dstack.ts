@@ -4,6 +4,7 @@ import { concatBytes, equalBytes, utf8, type Bytes } from '../bytes/bytes.ts';
 import { fromHex } from '../bytes/text-encodings.ts';
 import { limits } from '../limits.ts';
 import { demand } from '../malformed.ts';
+import { parseAs } from '../schema.ts';
 import type { LogEvent } from './replay.ts';
 
 /** Events that the running guest adds; all others are the firmware's. */
@@ -13,16 +14,15 @@ const EventSchema = v.strictObject({
   imr: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(3)),
   event_type: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xffffffff)),
   digest: v.pipe(v.string(), v.regex(/^[0-9a-fA-F]{96}$/)),
-  event: v.pipe(v.string(), v.maxLength(1024)),
+  /** Without a colon, which separates it from the payload in what is digested. */
+  event: v.pipe(v.string(), v.maxLength(1024), v.regex(/^[^:]*$/)),
   event_payload: v.pipe(v.string(), v.regex(/^[0-9a-fA-F]*$/)),
 });
 const LogSchema = v.pipe(v.array(EventSchema), v.maxLength(limits.events));
 
 /** Reads a log; a runtime event whose digest is not over its name and payload is refused. Throws `Malformed`. */
 export async function readDstackLog(log: unknown): Promise<LogEvent[]> {
-  const parsed = v.safeParse(LogSchema, log);
-  demand(parsed.success, 'event log: not as dstack writes it');
-  return Promise.all(parsed.output.map(readEvent));
+  return Promise.all(parseAs(LogSchema, log, 'event log').map(readEvent));
 }
 
 async function readEvent(entry: v.InferOutput<typeof EventSchema>): Promise<LogEvent> {
@@ -33,6 +33,7 @@ async function readEvent(entry: v.InferOutput<typeof EventSchema>): Promise<LogE
     const expected = await runtimeDigest(entry.event, payload);
     demand(equalBytes(expected, digest), `event log: ${entry.event} does not have the digest that it states`);
   }
+  demand(named || entry.event === '', `event log: ${entry.event} is not measured by its name`);
   return { register: entry.imr, digest, name: entry.event, named, payload };
 }
 

@@ -7,6 +7,7 @@ import * as v from 'valibot';
 import { limits } from '../limits.ts';
 import { demand } from '../malformed.ts';
 import type { NrasKey } from '../policy/policy.ts';
+import { parseAs } from '../schema.ts';
 import { isoOf, type Clock } from '../steps/clock.ts';
 import type { Certificate } from '../x509/certificate.ts';
 import { parseToken, verifyEs384, type Token } from './jwt.ts';
@@ -63,10 +64,10 @@ export async function checkNras(
   if (overallToken === undefined || tokens === undefined) return noStaple;
   await checkSignatures(record, [overallToken, ...tokens.map(({ token }) => token)], subject.keys);
   const overall = record.parse('gpu.nras.claims', 'the claims of an overall result', () =>
-    read(OverallSchema, overallToken, 'overall'),
+    parseAs(OverallSchema, overallToken.payload, 'overall'),
   );
   const all = record.parse('gpu.nras.claims', "the claims of a GPU's result", () =>
-    tokens.map((each): GpuToken => ({ ...each, claims: read(GpuSchema, each.token, each.name) })),
+    tokens.map((each): GpuToken => ({ ...each, claims: parseAs(GpuSchema, each.token.payload, each.name) })),
   );
   if (overall === undefined || all === undefined) return noStaple;
   const ueid = BigInt(`0x${subject.leaf.serial}`).toString();
@@ -89,17 +90,6 @@ function readTokens(submodules: Readonly<Record<string, string>>) {
     const compact = submodules[name] ?? '';
     return { name, compact, token: parseToken(compact) };
   });
-}
-
-function read<Schema extends v.GenericSchema>(
-  schema: Schema,
-  token: Token,
-  name: string,
-): v.InferOutput<Schema> {
-  const parsed = v.safeParse(schema, token.payload);
-  const [issue] = parsed.issues ?? [];
-  demand(parsed.success, `${name}: ${issue === undefined ? '' : `${v.getDotPath(issue)}: ${issue.message}`}`);
-  return parsed.output;
 }
 
 /** Whatever the header says, a token is verified with ES384 and a key from the policy, or not at all. */

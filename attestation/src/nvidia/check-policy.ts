@@ -3,13 +3,12 @@ import { hexOf } from '@tussah/protocol/bytes';
 import type { Context } from '../context.ts';
 import type { GpuMode, GpuPolicy, GpuReference } from '../policy/policy.ts';
 import { isoOf, type Clock } from '../steps/clock.ts';
-import type { Certificate } from '../x509/certificate.ts';
-import { modelOf, type Device } from './device.ts';
+import type { Chip, Device } from './device.ts';
 import type { GpuRecord } from './plan.ts';
 import type { SpdmReport } from './spdm.ts';
 
 /** Protected PCIe leaves NVLink in the clear and relies on switches, which nothing here verifies. */
-const defaultModes: readonly GpuMode[] = ['single-gpu', 'multi-gpu'];
+const defaultModes: readonly GpuMode[] = ['passthrough'];
 
 export function checkMode(record: GpuRecord, { mode }: Device, policy: GpuPolicy | undefined): void {
   const modes = policy?.modes ?? defaultModes;
@@ -19,15 +18,15 @@ export function checkMode(record: GpuRecord, { mode }: Device, policy: GpuPolicy
   });
 }
 
-export interface PolicySubject {
+export interface GpuSubject {
   readonly report: SpdmReport | undefined;
   readonly device: Device | undefined;
-  readonly leaf: Certificate | undefined;
+  readonly chip: Chip | undefined;
   /** When OCSP answers or tokens were given. */
   readonly givenAtMs: readonly number[];
 }
 
-export function checkGpuPolicy(record: GpuRecord, subject: PolicySubject, { policy, clock }: Context): void {
+export function checkGpuPolicy(record: GpuRecord, subject: GpuSubject, { policy, clock }: Context): void {
   if (policy === undefined) {
     for (const id of ['policy', 'collateral-age', 'model', 'platform', 'firmware', 'measurements'] as const)
       record.waive(`gpu.${id}`);
@@ -36,9 +35,9 @@ export function checkGpuPolicy(record: GpuRecord, subject: PolicySubject, { poli
   const { gpu } = policy;
   record.check('gpu.policy', gpu !== undefined, { expected: 'a gpu section', got: policy.name });
   checkAge(record, subject.givenAtMs, policy.collateralAgeMaxMs, clock);
-  const { report, device, leaf } = subject;
+  const { report, device, chip } = subject;
   if (gpu === undefined) return;
-  if (leaf !== undefined) checkIdentity(record, leaf, gpu);
+  if (chip !== undefined) checkChip(record, chip, gpu);
   if (device !== undefined && report !== undefined) checkMeasurements(record, report, device, gpu.references);
 }
 
@@ -50,16 +49,13 @@ function checkAge(record: GpuRecord, givenAtMs: readonly number[], maxMs: number
   });
 }
 
-function checkIdentity(record: GpuRecord, leaf: Certificate, { models, platforms }: GpuPolicy): void {
-  record.check('gpu.model', models.includes(modelOf(leaf)), {
-    expected: models.join(' or '),
-    got: modelOf(leaf),
-  });
+function checkChip(record: GpuRecord, { model, id }: Chip, { models, platforms }: GpuPolicy): void {
+  record.check('gpu.model', models.includes(model), { expected: models.join(' or '), got: model });
   if (platforms === undefined) record.waive('gpu.platform');
   else
-    record.check('gpu.platform', platforms.includes(leaf.serial), {
+    record.check('gpu.platform', platforms.includes(id), {
       expected: `one of ${platforms.length} GPUs`,
-      got: leaf.serial,
+      got: id,
     });
 }
 
@@ -82,14 +78,20 @@ function checkMeasurements(
     .toSorted((a, b) => a.length - b.length);
   if (closest === undefined) return;
   record.check('gpu.measurements', closest.length === 0, {
-    expected: 'all as in the reference',
-    got: closest.length === 0 ? 'all as in the reference' : `different at ${closest.join(', ')}`,
+    expected: `${report.measurements.size} measurements, each in the reference or ignored by it`,
+    got: closest.length === 0 ? 'all of them' : `other values at ${closest.join(', ')}`,
   });
 }
 
-function mismatches({ measurements }: GpuReference, report: SpdmReport, { nvdec0 }: Device): number[] {
-  return Object.keys(measurements)
-    .map(Number)
+/** Indexes in the report or in the reference at which they differ. What the reference does not name must not be there. */
+function mismatches(
+  { measurements, ignored }: GpuReference,
+  report: SpdmReport,
+  { nvdec0 }: Device,
+): number[] {
+  const indexes = new Set([...report.measurements.keys(), ...Object.keys(measurements).map(Number)]);
+  return [...indexes]
+    .filter((index) => !ignored.includes(index))
     .filter((index) => nvdec0 || index !== NVDEC0_MEASUREMENT)
     .filter((index) => {
       const value = report.measurements.get(index);

@@ -1,4 +1,8 @@
-/** What report and certificate say of the device: NVIDIA attestation SDK, GPU opaque data fields; TCG DICE, FWID. */
+/**
+ * What report and certificates say of the device. Fields of the opaque data: NVIDIA's local GPU verifier (nvtrust),
+ * `spdm_msrt_resp_msg.py`, and its attestation SDK, `evidence.h`; FWID: TCG DICE.
+ */
+import { hexOf } from '@tussah/protocol/bytes';
 import type { Bytes } from '../bytes/bytes.ts';
 import { tags, wholeSequence } from '../der/der.ts';
 import { octets, oid, smallInteger } from '../der/values.ts';
@@ -51,7 +55,10 @@ function vbiosText(value: Bytes): string {
   return [b3, b2, b1, b0, b4].map((byte) => byte.toString(16).padStart(2, '0').toUpperCase()).join('.');
 }
 
-/** Field 36 says it on newer firmware: 0 one GPU passed through, 1 several, 2 protected PCIe. Field 21 says the last, too. */
+/**
+ * Field 36 says it on newer firmware: 2 is protected PCIe, which field 21 says, too. 0 and 1 are passed through, one GPU or
+ * several of them: which is which, NVIDIA's two verifiers disagree about, so they are one mode here.
+ */
 function modeOf(opaque: ReadonlyMap<number, Bytes>): GpuMode | undefined {
   const feature = opaque.get(fields.feature);
   const protectedPcie = opaque.get(fields.protectedPcie);
@@ -59,8 +66,7 @@ function modeOf(opaque: ReadonlyMap<number, Bytes>): GpuMode | undefined {
   const isProtected = protectedPcie?.length === 1 ? protectedPcie[0] : undefined;
   if (isProtected === ENABLED && (number === undefined || number === 2)) return 'protected-pcie';
   if (isProtected !== DISABLED) return undefined;
-  if (number === undefined || number === 0) return 'single-gpu';
-  return number === 1 ? 'multi-gpu' : undefined;
+  return number === undefined || number === 0 || number === 1 ? 'passthrough' : undefined;
 }
 
 const FWID_EXTENSION = '2.23.133.5.4.1';
@@ -85,5 +91,17 @@ export function certifiedFwid(leaf: Certificate): Bytes {
   return digest;
 }
 
-/** The chip, such as `GH100`: the first word of the device certificate's name. */
-export const modelOf = (leaf: Certificate): string => leaf.commonName.split(' ')[0] ?? '';
+/** What NVIDIA certifies about the chip. The leaf below says more, but that is the device's own word. */
+export interface Chip {
+  /** Such as `GH100`: the first word of the certificate's name. */
+  readonly model: string;
+  /** SHA-256 of the certified key (SubjectPublicKeyInfo) in hexadecimal: the same whatever firmware runs. */
+  readonly id: string;
+}
+
+/** Out of a chain, leaf first: its second certificate is the device's. */
+export async function chipOf([, device]: readonly Certificate[]): Promise<Chip | undefined> {
+  if (device === undefined) return undefined;
+  const id = new Uint8Array(await crypto.subtle.digest('SHA-256', device.key.spki));
+  return { model: device.commonName.split(' ')[0] ?? '', id: hexOf(id) };
+}

@@ -1,1 +1,2 @@
 import '../suites/gpu.ts';
+import '../suites/gpu-wrong.ts';

@@ -6,6 +6,7 @@ import { fromBase64Url } from '../bytes/text-encodings.ts';
 import { limits } from '../limits.ts';
 import { demand, Malformed } from '../malformed.ts';
 import type { NrasKey } from '../policy/policy.ts';
+import { parseAs } from '../schema.ts';
 
 const HeaderSchema = v.object({
   alg: v.string(),
@@ -27,9 +28,7 @@ export function parseToken(compact: string): Token {
   const parts = compact.split('.');
   demand(parts.length === 3, 'token: not of three parts');
   const [header = '', payload = '', signature = ''] = parts;
-  const parsed = v.safeParse(HeaderSchema, json(header));
-  demand(parsed.success, 'token: a header without algorithm');
-  const { alg, kid, crit } = parsed.output;
+  const { alg, kid, crit } = parseAs(HeaderSchema, json(header), 'token header');
   // RFC 7515 section 4.1.11: what is critical has to be understood.
   demand(crit === undefined, 'token: unknown critical header members');
   return {

@@ -14,7 +14,7 @@ import { readCertificates } from '../x509/read-certificates.ts';
 import { checkNras } from './check-nras.ts';
 import { checkOcsp } from './check-ocsp.ts';
 import { checkGpuPolicy, checkMode } from './check-policy.ts';
-import { certifiedFwid, modelOf, readDevice, type Device } from './device.ts';
+import { certifiedFwid, chipOf, readDevice, type Device } from './device.ts';
 import { gpuPlan, type GpuRecord, type GpuStep } from './plan.ts';
 import { noStaple, type Revocation, type Staple } from './revocation.ts';
 import { nvidiaRoots } from './roots.ts';
@@ -32,7 +32,8 @@ export interface GpuEvidence {
 }
 
 export interface GpuFacts extends Unused {
-  readonly serial: string;
+  /** Of the chip, as in `Chip`. */
+  readonly chipId: string;
 }
 
 const CHAIN_LENGTH = 5;
@@ -60,18 +61,20 @@ export async function verifyGpu(evidence: GpuEvidence, context: Context): Promis
     });
   if (device) checkMode(record, device, context.policy?.gpu);
   const { givenAtMs, unused } = chain ? await checkRevocation(record, evidence, chain, context) : noStaple;
-  checkGpuPolicy(record, { report, device, leaf, givenAtMs }, context);
+  const chip = chain && (await chipOf(chain));
+  checkGpuPolicy(record, { report, device, chip, givenAtMs }, context);
   const root = chain && (await rootOf(chain));
   return {
     ...record.outcome(),
     claims: {
       kind: 'gpu',
       simulated: root !== undefined && !nvidiaRoots.some((pinned) => pinned === root),
-      ...(leaf && { model: modelOf(leaf), serial: leaf.serial }),
+      ...(chip && { model: chip.model, chip: chip.id }),
+      ...(leaf && { serial: leaf.serial }),
       ...(device && { driver: device.driver, vbios: device.vbios, mode: device.mode ?? null }),
       ...(report && { nonce: hexOf(report.nonce), measurements: report.measurements.size }),
     },
-    facts: leaf && { serial: leaf.serial, unused },
+    facts: chip && { chipId: chip.id, unused },
   };
 }
 
@@ -102,7 +105,12 @@ async function checkRevocation(
   const ids = Object.keys(gpuPlan) as GpuStep[];
   const waive = (is: (id: GpuStep) => boolean) => ids.filter(is).forEach((id) => record.waive(id));
   const [leaf] = chain;
-  if (revocation === undefined || leaf === undefined) return noStaple;
+  if (revocation === undefined || leaf === undefined) {
+    // Nothing can be asked of what is not there; that it is not there refuses.
+    waive(isOcsp);
+    waive(isNras);
+    return noStaple;
+  }
   if ('ocsp' in revocation) {
     waive(isNras);
     return checkOcsp(record, revocation.ocsp, chain, clock);

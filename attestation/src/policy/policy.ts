@@ -6,7 +6,8 @@ import { fail, ok, type Result } from '@tussah/protocol/errors';
 import * as v from 'valibot';
 import { parseJson } from '../bytes/json.ts';
 import { limits } from '../limits.ts';
-import { Malformed } from '../malformed.ts';
+import { demand, Malformed } from '../malformed.ts';
+import { parseAs } from '../schema.ts';
 
 const hex = (bytes: number) =>
   v.pipe(
@@ -31,7 +32,7 @@ export const tdxStatuses = [
 ] as const;
 export const snpProducts = ['Milan', 'Genoa', 'Turin'] as const;
 export type SnpProduct = (typeof snpProducts)[number];
-export const gpuModes = ['single-gpu', 'multi-gpu', 'protected-pcie'] as const;
+export const gpuModes = ['passthrough', 'protected-pcie'] as const;
 export type GpuMode = (typeof gpuModes)[number];
 
 const TdxImageSchema = v.strictObject({
@@ -58,17 +59,18 @@ const ImageSchema = v.strictObject({
 });
 
 const TdxSchema = v.strictObject({
+  /** Of platform, quoting enclave and module together, as Intel's library merges them. */
   statuses: someOf(v.picklist(tdxStatuses)),
   /** `tcbEvaluationDataNumber` of TCB info and QE identity. */
   evaluationNumberMin: count,
-  /** The TCB level that a platform has reached is at least of this date. */
+  /** The TCB levels of platform, quoting enclave and module are at least of this date. */
   tcbDateMin: v.optional(moment),
   /** PPIDs of the machines allowed; any machine when left out. */
   platforms: v.optional(list(hex(16))),
 });
 export type TdxPolicy = v.InferOutput<typeof TdxSchema>;
 
-/** Security version numbers as in the TCB of the ABI (56860, table 3); `fmc` is Turin's. */
+/** Security version numbers as in the ABI's TCB_VERSION (AMD 56860); `fmc` is Turin's. */
 const SnpTcbSchema = v.strictObject({
   fmc: v.optional(count, 0),
   bootloader: count,
@@ -76,10 +78,30 @@ const SnpTcbSchema = v.strictObject({
   snp: count,
   microcode: count,
 });
+/** Protections that a guest policy can demand of the platform: AMD 56860, POLICY. */
+export const guestProtections = [
+  'single-socket',
+  'aes-256-xts',
+  'rapl-disabled',
+  'ciphertext-hiding',
+  'page-swap-disabled',
+] as const;
+/** What a platform can say of itself: AMD 56860, PLATFORM_INFO. */
+export const platformStates = ['tsme', 'ecc', 'rapl-disabled', 'ciphertext-hiding', 'alias-check'] as const;
+export type PlatformState = (typeof platformStates)[number];
+
 const SnpSchema = v.strictObject({
   products: someOf(v.picklist(snpProducts)),
   tcbMin: v.partial(v.strictObject({ Milan: SnpTcbSchema, Genoa: SnpTcbSchema, Turin: SnpTcbSchema })),
   vmpl: someOf(v.pipe(count, v.maxValue(3))),
+  guestPolicy: v.optional(
+    v.strictObject({ allow: list(v.picklist(['smt', 'cxl'])), demand: list(v.picklist(guestProtections)) }),
+    { allow: ['smt'], demand: [] },
+  ),
+  /** `alias-check`: no two addresses are the same memory (AMD-SB-3015, BadRAM). */
+  platformInfo: v.optional(v.strictObject({ demand: list(v.picklist(platformStates)) }), {
+    demand: ['alias-check'],
+  }),
   /** CHIP_IDs of the machines allowed; any machine when left out. */
   platforms: v.optional(list(hex(64))),
 });
@@ -94,6 +116,8 @@ const ReferenceSchema = v.strictObject({
   driver: name,
   vbios: name,
   measurements: MeasurementsSchema,
+  /** Indexes that may have any value, such as those that NVIDIA's manifests list as inactive. All others must be above. */
+  ignored: v.optional(list(v.pipe(count, v.minValue(1), v.maxValue(254))), []),
 });
 export type GpuReference = v.InferOutput<typeof ReferenceSchema>;
 
@@ -108,13 +132,13 @@ const JwkSchema = v.object({
 export type NrasKey = v.InferOutput<typeof JwkSchema>;
 
 const GpuSchema = v.strictObject({
-  /** The part of the device certificate's name that says the chip, such as `GH100`. */
+  /** The first word in the name of the chain's second certificate, such as `GH100`. */
   models: someOf(name),
   modes: someOf(v.picklist(gpuModes)),
   references: someOf(ReferenceSchema),
   nrasKeys: v.pipe(v.array(JwkSchema), v.maxLength(limits.jwks)),
-  /** Serial numbers of the GPUs allowed, in lowercase hexadecimal; any GPU when left out. */
-  platforms: v.optional(list(v.pipe(v.string(), v.regex(/^[0-9a-f]{1,40}$/)))),
+  /** Chip ids of the GPUs allowed: SHA-256 of the key in the chain's second certificate. Any GPU when left out. */
+  platforms: v.optional(list(hex(32))),
 });
 export type GpuPolicy = v.InferOutput<typeof GpuSchema>;
 
@@ -142,17 +166,16 @@ export type Policy = v.InferOutput<typeof PolicySchema>;
 
 /** Reads a policy file's text. */
 export function parsePolicy(text: string): Result<Policy, 'bad_policy'> {
-  let value: unknown;
   try {
-    value = parseJson(text, 'it');
+    demand(
+      text.length <= limits.policyCharacters,
+      `policy: longer than ${limits.policyCharacters} characters`,
+    );
+    return ok(parseAs(PolicySchema, parseJson(text, 'policy'), 'policy'));
   } catch (error) {
     if (!(error instanceof Malformed)) throw error;
     return badPolicy(error.message);
   }
-  const parsed = v.safeParse(PolicySchema, value);
-  if (parsed.success) return ok(parsed.output);
-  const [issue] = parsed.issues;
-  return badPolicy(`${v.getDotPath(issue) ?? 'the whole'}: ${issue.message}`);
 }
 
 const badPolicy = (problem: string) =>

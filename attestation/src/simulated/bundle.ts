@@ -15,14 +15,11 @@ import {
   type SimulatedGpu,
   type SimulatedNvidia,
 } from './gpu.ts';
+import { newSimulatedIntel, type SimulatedIntel } from './intel.ts';
 import { makeSnp, newSimulatedAmd, simulatedMeasurement, type SimulatedAmd, type SnpChanges } from './snp.ts';
-import {
-  makeTdx,
-  newSimulatedIntel,
-  simulatedTdxImage,
-  type SimulatedIntel,
-  type TdxChanges,
-} from './tdx.ts';
+import { makeTdx } from './tdx.ts';
+import type { TdxChanges } from './tdx-changes.ts';
+import { simulatedTdxImage } from './tdx-quote.ts';
 
 export interface SimulatedWorld {
   readonly intel: SimulatedIntel;
@@ -70,11 +67,13 @@ export function simulatedPolicy({ roots, nvidia }: SimulatedWorld): Policy {
         Turin: { fmc: 1, bootloader: 10, tee: 2, snp: 23, microcode: 84 },
       },
       vmpl: [0],
+      guestPolicy: { allow: ['smt'], demand: [] },
+      platformInfo: { demand: ['alias-check'] },
     },
     models: {},
     gpu: {
       models: ['GH100'],
-      modes: ['single-gpu'],
+      modes: ['passthrough'],
       references: [
         {
           driver: simulatedDriver,
@@ -82,6 +81,7 @@ export function simulatedPolicy({ roots, nvidia }: SimulatedWorld): Policy {
           measurements: Object.fromEntries(
             Array.from({ length: 64 }, (_, i) => [String(i + 1), [simulatedGpuMeasurement]]),
           ),
+          ignored: [],
         },
       ],
       nrasKeys: [nvidia.nrasKey],

@@ -13,6 +13,7 @@ import {
   type ExtensionSpec,
 } from './certificates.ts';
 import { integer, octetString, oidOf, sequence } from './der-writer.ts';
+import { u16 } from './fixed-bytes.ts';
 import { newKey, signRaw, type SimulatedKey } from './keys.ts';
 import { makeOcsp, type OcspChange } from './ocsp.ts';
 
@@ -34,8 +35,7 @@ const names = [
   'NVIDIA GH100 Identity',
   'NVIDIA Device Identity CA',
 ] as const;
-/** Of the simulated leaf, in hexadecimal. */
-export const simulatedGpuSerial = '6002';
+const LEAF_SERIAL = 0x6002;
 
 export async function newSimulatedNvidia(nowMs: number): Promise<SimulatedNvidia> {
   const [responderKey, tokenKey, ...keys] = await Promise.all(
@@ -61,6 +61,8 @@ export interface GpuChanges {
   readonly opaque?: Readonly<Record<number, Uint8Array | undefined>>;
   /** In the leaf. */
   readonly fwid?: Uint8Array;
+  /** Another chip's. */
+  readonly deviceKey?: SimulatedKey | undefined;
   readonly reportKey?: SimulatedKey;
   readonly ocsp?: OcspChange;
   /** Positions of the certificates for which there is an OCSP response. */
@@ -92,7 +94,9 @@ export const simulatedGpuMeasurement = 'b6'.repeat(48);
 const MEASUREMENTS = 64;
 const fwid = new Uint8Array(48).fill(0xf1);
 
-export async function makeGpu(nvidia: SimulatedNvidia, changes: GpuChanges = {}): Promise<SimulatedGpu> {
+export async function makeGpu(vendor: SimulatedNvidia, changes: GpuChanges = {}): Promise<SimulatedGpu> {
+  const { deviceKey } = changes;
+  const nvidia = deviceKey === undefined ? vendor : { ...vendor, keys: vendor.keys.with(1, deviceKey) };
   const specs = names.map((_, i): CertificateSpec => ({
     ...specOf(nvidia, i, changes.fwid),
     ...changes.certificates?.[i],
@@ -119,7 +123,7 @@ function specOf(nvidia: SimulatedNvidia, i: number, leafFwid: Uint8Array = fwid)
     issuerName: names[Math.min(i + 1, 4)] ?? '',
     key,
     issuerKey: keyAt(nvidia, Math.min(i + 1, 4)),
-    serial: isLeaf ? 0x6002 : 0x7000 + i,
+    serial: isLeaf ? LEAF_SERIAL : 0x7000 + i,
     notBeforeMs: nvidia.madeAtMs - 365 * DAY_MS,
     // "99991231235959Z": no expiry, RFC 5280 section 4.1.2.5.
     notAfterMs: Date.UTC(9999, 11, 31, 23, 59, 59),
@@ -139,8 +143,6 @@ const fwidExtension = (key: SimulatedKey, digest: Uint8Array): ExtensionSpec => 
   id: '2.23.133.5.4.1',
   value: sequence(integer(1), key.spki, sequence(oidOf('2.16.840.1.101.3.4.2.2'), octetString(digest))),
 });
-
-const u16 = (value: number): Bytes => Uint8Array.of(value & 0xff, value >> 8);
 
 async function makeReport(nvidia: SimulatedNvidia, nonce: Bytes, changes: GpuChanges): Promise<Bytes> {
   const blocks = Array.from({ length: MEASUREMENTS }, (_, i) => {
@@ -224,7 +226,7 @@ async function makeTokens(nvidia: SimulatedNvidia, nonce: Bytes, changes: NrasCh
   };
   const gpu = await makeToken(key, header, {
     ...common,
-    ueid: BigInt(`0x${simulatedGpuSerial}`).toString(),
+    ueid: String(LEAF_SERIAL),
     measres: 'success',
     dbgstat: 'disabled',
     secboot: true,

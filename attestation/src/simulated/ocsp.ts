@@ -24,7 +24,8 @@ import { pointOf, signatureIds, signDer, type SimulatedKey } from './keys.ts';
 export interface OcspChange {
   readonly status?: 'good' | 'revoked' | 'unknown';
   readonly thisUpdateMs?: number;
-  readonly nextUpdateMs?: number;
+  /** Null leaves it out. */
+  readonly nextUpdateMs?: number | null;
   readonly responder?: CertificateChange;
   /** Leaves the responder out: the issuer signs itself. */
   readonly byIssuer?: boolean;
@@ -99,6 +100,6 @@ async function answer({ subject, issuer, nowMs }: OcspSubject, change: OcspChang
     ),
     statuses[status],
     generalizedTime(thisUpdateMs),
-    explicitly(0, generalizedTime(nextUpdateMs)),
+    ...(nextUpdateMs === null ? [] : [explicitly(0, generalizedTime(nextUpdateMs))]),
   );
 }

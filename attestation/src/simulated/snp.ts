@@ -7,7 +7,6 @@ import {
   DAY_MS,
   makeCertificate,
   makeCrl,
-  pem,
   pemChain,
   type CertificateChange,
   type CertificateSpec,
@@ -125,7 +124,7 @@ export async function makeSnp(amd: SimulatedAmd, changes: SnpChanges = {}): Prom
     report: await makeReport(amd, changes),
     vcek,
     chain: utf8(pemChain(chain)),
-    crl: changes.withoutCrl === true ? undefined : utf8(pem('X509 CRL', crl)),
+    crl: changes.withoutCrl === true ? undefined : crl,
   };
 }
 
@@ -147,17 +146,22 @@ function vcekExtensions(product: SnpProduct, changes: SnpChanges): ExtensionSpec
   ];
 }
 
-/** Offsets of AMD 56860, table 23. */
+const VERSION = 3;
+
+/** Offsets of AMD 56860, ATTESTATION_REPORT. */
 async function makeReport({ product, vcekKey }: SimulatedAmd, changes: SnpChanges): Promise<Bytes> {
   const report = new Uint8Array(0x4a0);
   const view = new DataView(report.buffer);
-  view.setUint32(0, 3, true);
+  view.setUint32(0, VERSION, true);
   view.setBigUint64(8, 0x30000n, true);
   view.setUint32(0x34, 1, true);
+  // SMT, ECC, and the check for aliases made.
+  view.setBigUint64(0x40, 0x25n, true);
   report.set(changes.reportData ?? new Uint8Array(64), 0x50);
   report.fill(0xa5, 0x90, 0xc0);
-  report.set(reportedTcb(product), 0x180);
-  report.set(cpuid[product], 0x188);
+  for (const at of [0x38, 0x180, 0x1e0, 0x1f0]) report.set(tcbBytes(product), at);
+  for (const at of [0x1e8, 0x1ec]) report.set([4, 55, 1], at);
+  if ((changes.report?.[0]?.[0] ?? VERSION) >= 3) report.set(cpuid[product], 0x188);
   report.fill(0xc1, 0x1a0, 0x1a0 + chipIdBytes(product));
   for (const [offset, bytes] of Object.entries(changes.report ?? {})) report.set(bytes, Number(offset));
   const signature = await signRaw(changes.reportKey ?? vcekKey, report.subarray(0, 0x2a0));
@@ -172,7 +176,7 @@ const cpuid: Readonly<Record<SnpProduct, Uint8Array>> = {
   Turin: Uint8Array.of(0x1a, 0x02, 0x01),
 };
 
-function reportedTcb(product: SnpProduct): Bytes {
+function tcbBytes(product: SnpProduct): Bytes {
   const { bootloader, tee, snp, microcode, fmc } = tcbInReport;
   return product === 'Turin'
     ? Uint8Array.of(fmc, bootloader, tee, snp, 0, 0, 0, microcode)

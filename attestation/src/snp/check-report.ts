@@ -1,50 +1,32 @@
 /** What the report says of guest and platform, and what the policy demands of them. */
 import { hexOf } from '@tussah/protocol/bytes';
-import { isZero } from '../bytes/bytes.ts';
+import { equalBytes, isZero } from '../bytes/bytes.ts';
 import type { Context } from '../context.ts';
 import type { Policy, SnpImage, SnpPolicy, SnpProduct } from '../policy/policy.ts';
 import { isoOf } from '../steps/clock.ts';
 import type { RevocationList } from '../x509/crl.ts';
 import type { SnpRecord } from './plan.ts';
 import type { SnpReport } from './report.ts';
-import { isModelOf, reservedTcb, tcbOf, tcbParts, tcbText } from './tcb.ts';
+import { isModelOf, reaches, reservedTcb, tcbOf, tcbText } from './tcb.ts';
 import type { VcekPlatform } from './vcek.ts';
 
 /** Published claims of extracted VCEK seeds leave Milan out unless a policy names it. */
 const defaultProducts: readonly SnpProduct[] = ['Genoa', 'Turin'];
 
-/** Bits of the guest policy: AMD 56860, table 9. */
-const bit = (n: bigint): bigint => 1n << n;
-const guestPolicy = {
-  reservedOne: bit(17n),
-  migrationAgent: bit(18n),
-  debug: bit(19n),
-  known: bit(26n) - 1n,
-};
 const ECDSA_P384 = 1;
+/** AUTHOR_KEY_EN is about who signed the image. MASK_CHIP_KEY would leave chip and signature out; a VLEK is not known here. */
+const AUTHOR_KEY_EN = 1;
+const VMPL_MAX = 3;
 
-export function checkGuest(record: SnpRecord, report: SnpReport): void {
-  const { policy, keyInfo } = report;
+export function checkKind(record: SnpRecord, report: SnpReport): void {
   record.check('snp.signature-algorithm', report.signatureAlgorithm === ECDSA_P384, {
     expected: String(ECDSA_P384),
     got: String(report.signatureAlgorithm),
   });
-  // Bit 0, AUTHOR_KEY_EN, is about who signed the image. MASK_CHIP_KEY would leave chip and signature out; a VLEK (1) is not known here.
-  record.check('snp.signing-key', (keyInfo & ~1) === 0, {
+  record.check('snp.signing-key', (report.keyInfo & ~AUTHOR_KEY_EN) === 0, {
     expected: 'VCEK, chip key not masked',
-    got: `0x${keyInfo.toString(16)}`,
+    got: `0x${report.keyInfo.toString(16)}`,
   });
-  const got = `0x${policy.toString(16)}`;
-  record.check('snp.guest.debug', (policy & guestPolicy.debug) === 0n, { expected: 'bit 19 clear', got });
-  record.check('snp.guest.migration', (policy & guestPolicy.migrationAgent) === 0n, {
-    expected: 'bit 18 clear',
-    got,
-  });
-  record.check(
-    'snp.guest.policy',
-    (policy & guestPolicy.reservedOne) !== 0n && (policy & ~guestPolicy.known) === 0n,
-    { expected: 'bit 17 set, no bit above 25', got },
-  );
 }
 
 export function checkPlatform(record: SnpRecord, report: SnpReport, platform: VcekPlatform): void {
@@ -57,6 +39,17 @@ export function checkPlatform(record: SnpRecord, report: SnpReport, platform: Vc
     tcbText(reported) === tcbText(platform.tcb) && isZero(reservedTcb(product, report.reportedTcb)),
     { expected: tcbText(platform.tcb), got: `${tcbText(reported)} (${hexOf(report.reportedTcb)})` },
   );
+  const current = tcbOf(product, report.currentTcb);
+  record.check(
+    'snp.firmware',
+    equalBytes(report.committedTcb, report.currentTcb) &&
+      equalBytes(report.committedVersion, report.currentVersion) &&
+      reaches(current, reported),
+    {
+      expected: 'current firmware committed to, and nothing newer reported',
+      got: `current ${tcbText(current)}, committed ${tcbText(tcbOf(product, report.committedTcb))}`,
+    },
+  );
   // Reports before version 3 don't say; their product is what the VCEK says.
   record.check('snp.processor', report.cpuid === undefined || isModelOf(product, report.cpuid), {
     expected: product,
@@ -64,18 +57,14 @@ export function checkPlatform(record: SnpRecord, report: SnpReport, platform: Vc
   });
 }
 
-export interface PolicySubject {
+export interface SnpSubject {
   readonly report: SnpReport | undefined;
   readonly platform: VcekPlatform | undefined;
   readonly crl: RevocationList | undefined;
 }
 
 /** Returns the names of the images whose measurement the report has. */
-export function checkSnpPolicy(
-  record: SnpRecord,
-  subject: PolicySubject,
-  { policy, clock }: Context,
-): string[] {
+export function checkSnpPolicy(record: SnpRecord, subject: SnpSubject, { policy, clock }: Context): string[] {
   const { report, platform, crl } = subject;
   const products = policy?.snp?.products ?? defaultProducts;
   if (platform !== undefined)
@@ -83,8 +72,9 @@ export function checkSnpPolicy(
       expected: products.join(' or '),
       got: platform.product,
     });
+  if (report !== undefined) checkVmpl(record, report, policy?.snp);
   if (policy === undefined) {
-    for (const id of ['vmpl', 'policy', 'tcb-floor', 'collateral-age', 'platform', 'image'] as const)
+    for (const id of ['policy', 'tcb-floor', 'collateral-age', 'platform', 'image'] as const)
       record.waive(`snp.${id}`);
     return [];
   }
@@ -95,26 +85,36 @@ export function checkSnpPolicy(
       clock.within(crl.thisUpdateMs, crl.thisUpdateMs + policy.collateralAgeMaxMs),
       { expected: `issued within ${policy.collateralAgeMaxMs} ms`, got: isoOf(crl.thisUpdateMs) },
     );
-  if (platform !== undefined && policy.snp !== undefined) checkFloor(record, platform, policy.snp);
   if (report === undefined) return [];
+  if (platform !== undefined && policy.snp !== undefined) checkFloor(record, report, platform, policy.snp);
   if (policy.snp !== undefined) checkListed(record, report, policy.snp);
   return checkImage(record, report, policy);
 }
 
-/** The TCB of the VCEK is the reported one, by a step of its own. */
-function checkFloor(record: SnpRecord, { product, tcb }: VcekPlatform, { tcbMin }: SnpPolicy): void {
+/** What ran when the guest was started counts as well. The TCB of the VCEK is the reported one, by a step of its own. */
+function checkFloor(
+  record: SnpRecord,
+  report: SnpReport,
+  { product, tcb }: VcekPlatform,
+  { tcbMin }: SnpPolicy,
+): void {
   const floor = tcbMin[product];
-  record.check('snp.tcb-floor', floor !== undefined && tcbParts.every((part) => tcb[part] >= floor[part]), {
+  const launch = tcbOf(product, report.launchTcb);
+  record.check('snp.tcb-floor', floor !== undefined && reaches(tcb, floor) && reaches(launch, floor), {
     expected: floor === undefined ? `a floor for ${product}` : tcbText(floor),
-    got: tcbText(tcb),
+    got: `${tcbText(tcb)}; at launch ${tcbText(launch)}`,
   });
 }
 
-function checkListed(record: SnpRecord, report: SnpReport, { vmpl, platforms }: SnpPolicy): void {
-  record.check('snp.vmpl', vmpl.includes(report.vmpl), {
-    expected: vmpl.join(' or '),
-    got: String(report.vmpl),
+/** Above 3 it was the host that asked for the report. */
+function checkVmpl(record: SnpRecord, { vmpl }: SnpReport, policy: SnpPolicy | undefined): void {
+  record.check('snp.vmpl', policy === undefined ? vmpl <= VMPL_MAX : policy.vmpl.includes(vmpl), {
+    expected: policy === undefined ? `at most ${VMPL_MAX}` : policy.vmpl.join(' or '),
+    got: String(vmpl),
   });
+}
+
+function checkListed(record: SnpRecord, report: SnpReport, { platforms }: SnpPolicy): void {
   if (platforms === undefined) record.waive('snp.platform');
   else
     record.check('snp.platform', platforms.includes(hexOf(report.chipId)), {

@@ -25,16 +25,25 @@ export const snpPlan = {
   'snp.chip-id': step('The VCEK is for the chip that the report names', vcekAgain),
   'snp.tcb': step('The VCEK is for the TCB version that the report names', vcekAgain),
   'snp.processor': step('The processor is of the product that the VCEK names', vcekAgain),
+  'snp.firmware': step('The platform has committed to the firmware that it runs', otherPlatform),
+  'snp.platform-info': step(
+    'The platform has the protections demanded, and no state that is unknown here',
+    otherPlatform,
+  ),
   'snp.product': step('The product is allowed', otherPlatform),
   'snp.guest.debug': step('The guest is not in debug mode', otherGuest),
   'snp.guest.migration': step('No migration agent can take the guest over', otherGuest),
   'snp.guest.policy': step('The guest policy has no bit that is unknown here', otherGuest),
+  'snp.guest.protections': step(
+    'The guest policy demands the protections that it should, and allows no more than it should',
+    otherGuest,
+  ),
   'snp.vmpl': step(
     'The report was asked for at an allowed privilege level',
     'Ask for the report at that level.',
   ),
   'snp.policy': step('The policy allows SEV-SNP', 'Add an snp section to the policy if it should.'),
-  'snp.tcb-floor': step('The TCB version is high enough', otherPlatform),
+  'snp.tcb-floor': step('The TCB version is high enough, and was when the guest was started', otherPlatform),
   'snp.collateral-age': step('The CRL is young enough', "Fetch AMD's CRL again."),
   'snp.platform': step(
     'The policy lists the chip',

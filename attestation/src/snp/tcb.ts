@@ -1,4 +1,4 @@
-/** The parts of a TCB version: AMD 56860, section 2.2, for family 19h (Milan, Genoa) and 1Ah (Turin). */
+/** The parts of a TCB version: AMD 56860, revision 1.58, TCB_VERSION, for family 19h (Milan, Genoa) and 1Ah (Turin). */
 import type { SnpProduct } from '../policy/policy.ts';
 
 export interface SnpTcb {
@@ -10,7 +10,7 @@ export interface SnpTcb {
   readonly microcode: number;
 }
 
-export const tcbParts = ['fmc', 'bootloader', 'tee', 'snp', 'microcode'] as const;
+const tcbParts = ['fmc', 'bootloader', 'tee', 'snp', 'microcode'] as const;
 
 export function tcbOf(product: SnpProduct, bytes: Uint8Array): SnpTcb {
   const [b0 = 0, b1 = 0, b2 = 0, b3 = 0, , , b6 = 0, b7 = 0] = bytes;
@@ -21,11 +21,15 @@ export function tcbOf(product: SnpProduct, bytes: Uint8Array): SnpTcb {
 
 export const tcbText = (tcb: SnpTcb): string => tcbParts.map((part) => `${part} ${tcb[part]}`).join(', ');
 
+/** In every part. */
+export const reaches = (tcb: SnpTcb, floor: SnpTcb): boolean =>
+  tcbParts.every((part) => tcb[part] >= floor[part]);
+
 /** Bytes of a TCB version that mean nothing: reserved, zero. */
 export const reservedTcb = (product: SnpProduct, bytes: Uint8Array): Uint8Array =>
   product === 'Turin' ? bytes.subarray(4, 7) : bytes.subarray(2, 6);
 
-/** Family and models by CPUID: AMD 56860, table 23, CPUID_FAM_ID and CPUID_MOD_ID; Bergamo and Siena are Genoa's kin. */
+/** By CPUID_FAM_ID and CPUID_MOD_ID of the report, as virtee's sev library sorts them; Bergamo and Siena are Genoa's kin. */
 const models: Readonly<
   Record<SnpProduct, { readonly family: number; readonly ranges: readonly (readonly [number, number])[] }>
 > = {
@@ -37,7 +41,7 @@ const models: Readonly<
       [0xa0, 0xaf],
     ],
   },
-  Turin: { family: 0x1a, ranges: [[0x00, 0x1f]] },
+  Turin: { family: 0x1a, ranges: [[0x00, 0x11]] },
 };
 
 export const isModelOf = (

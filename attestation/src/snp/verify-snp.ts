@@ -11,7 +11,8 @@ import { checkCrl } from '../x509/check-crl.ts';
 import { parseCrl, type RevocationList } from '../x509/crl.ts';
 import { readCertificates, readCrls } from '../x509/read-certificates.ts';
 import { demand } from '../malformed.ts';
-import { checkGuest, checkPlatform, checkSnpPolicy } from './check-report.ts';
+import { checkKind, checkPlatform, checkSnpPolicy } from './check-report.ts';
+import { checkGuestPolicy, checkPlatformInfo } from './guest.ts';
 import { snpPlan, type SnpRecord } from './plan.ts';
 import { parseSnpReport, type SnpReport } from './report.ts';
 import { amdRoots } from './roots.ts';
@@ -47,7 +48,11 @@ export async function verifySnp(evidence: SnpEvidence, context: Context): Promis
   const root = chain && (await rootOf(chain));
   if (chain && platform) await checkVcekChain(record, chain, platform, context);
   const crl = chain && (await checkRevocation(record, evidence.crl, chain, context));
-  if (report) checkGuest(record, report);
+  if (report) {
+    checkKind(record, report);
+    checkGuestPolicy(record, report, context.policy?.snp);
+    checkPlatformInfo(record, report, context.policy?.snp);
+  }
   if (report && vcek)
     record.check(
       'snp.report.signature',
@@ -132,5 +137,6 @@ const claimsOf = (report: SnpReport) => ({
   hostData: hexOf(report.hostData),
   chipId: hexOf(report.chipId),
   vmpl: report.vmpl,
-  guestPolicy: `0x${report.policy.toString(16)}`,
+  guestPolicy: `0x${report.guestPolicy.toString(16)}`,
+  platformInfo: `0x${report.platformInfo.toString(16)}`,
 });

@@ -16,7 +16,7 @@ export type Plan<Id extends string> = Readonly<Record<Id, StepText>>;
 export interface Step {
   readonly id: string;
   readonly title: string;
-  /** `unchecked`: nothing asked for it, or nothing was there to check. */
+  /** `unchecked`: nothing asked for it, or nothing was there to check; the latter refuses, and has a remedy. */
   readonly status: 'passed' | 'failed' | 'unchecked';
   readonly expected?: string;
   readonly got?: string;
@@ -73,7 +73,7 @@ export class StepRecord<Id extends string> {
     }
   }
 
-  /** Nobody asked for this step: it is listed as unchecked, and does not refuse. */
+  /** Nobody asked for this step: it is listed as unchecked, and does not refuse. One that is made all the same counts. */
   waive(id: Id): void {
     this.#waived.add(id);
   }
@@ -82,7 +82,8 @@ export class StepRecord<Id extends string> {
     const ids = Object.keys(this.#plan) as Id[];
     const steps = ids.map((id): Step => {
       const { title, remedy } = this.#plan[id];
-      return this.#made.get(id) ?? { id, title, status: 'unchecked', remedy };
+      const unchecked = { id, title, status: 'unchecked' } as const;
+      return this.#made.get(id) ?? (this.#isWaived(id) ? unchecked : { ...unchecked, remedy });
     });
     const accepted = ids.every((id) => this.#made.get(id)?.status === 'passed' || this.#isWaived(id));
     return { accepted, steps };

@@ -1,33 +1,16 @@
-/** DER, certificates, CRLs and OCSP responses: what breaks their rules is refused by name. */
+/** DER, JSON and text encodings: what breaks their rules is refused by name. */
 import { describe, expect, it } from 'vitest';
-import { concatBytes, equalUnderMask, utf8, type Bytes } from '../bytes/bytes.ts';
-import { fromBase64, fromBase64Url, fromHex, pemBlocks } from '../bytes/text-encodings.ts';
+import { concatBytes, equalUnderMask, type Bytes } from '../bytes/bytes.ts';
+import { parseJson } from '../bytes/json.ts';
+import { fromBase64, fromBase64Url, fromHex, pemBlocks, pemBlocksWithin } from '../bytes/text-encodings.ts';
 import { DerReader, tags, wholeSequence } from '../der/der.ts';
 import * as values from '../der/values.ts';
-import { limits } from '../limits.ts';
-import {
-  crlNumber,
-  extensionsDer,
-  makeCertificate,
-  makeCrl,
-  nameDer,
-  pem,
-  type CertificateSpec,
-} from '../simulated/certificates.ts';
+import { pem } from '../simulated/certificates.ts';
 import * as der from '../simulated/der-writer.ts';
-import { newKey, signatureIds } from '../simulated/keys.ts';
-import { makeOcsp } from '../simulated/ocsp.ts';
 import { NOW } from '../testing/world.ts';
-import { publicKey, signatureAlgorithm } from '../x509/algorithms.ts';
-import { parseCertificate } from '../x509/certificate.ts';
-import { parseCrl } from '../x509/crl.ts';
-import { basicConstraints, readExtensions } from '../x509/extensions.ts';
-import { parseOcspResponse } from '../x509/ocsp.ts';
-import { derOfText, readCertificates } from '../x509/read-certificates.ts';
 
 const bytes = (...all: number[]): Bytes => Uint8Array.from(all);
 const only = (input: Uint8Array) => new DerReader(input).next('x');
-const none = new Uint8Array();
 
 describe('DER', () => {
   it.each([
@@ -158,327 +141,56 @@ describe('values of DER', () => {
   });
 });
 
-describe('text encodings', () => {
-  it.each(['AAA', 'AA=A', '*AAA', 'AAAA=', 'A==='])('refuse base64 %s', (input) => {
-    expect(() => fromBase64(input, 'x')).toThrow('not base64');
+describe('JSON', () => {
+  it.each([
+    ['nothing', '', 'not JSON'],
+    ['half of it', '{"a":', 'not JSON'],
+    ['a member twice', '{"a":1,"b":{},"a":1}', 'twice'],
+    ['a member twice, written in two ways', String.raw`[{"a":1,"\u0061":2}]`, 'twice'],
+    ['a prototype twice', '{"__proto__":1,"__proto__":2}', 'twice'],
+    ['a name with a quotation mark, twice', String.raw`{"\"":1,"\""${' '}:2}`, 'twice'],
+  ])('refuses %s', (_, text, problem) => {
+    expect(() => parseJson(text, 'x')).toThrow(problem);
   });
-  it.each(['A', 'AA+A', 'AA=='])('refuse base64url %s', (input) => {
+  it('reads what has one meaning, however deep', () => {
+    const text = String.raw`{"a":[":","\"a\":","\\",{"a" :null}],"__proto__":{"b":": \""}}`;
+    expect(JSON.stringify(parseJson(text, 'x'))).toBe(JSON.stringify(JSON.parse(text)));
+    expect(() => parseJson(`${'['.repeat(100_000)}${']'.repeat(100_000)}`, 'x')).not.toThrow();
+  });
+});
+
+describe('text encodings', () => {
+  it.each(['AAA', 'AA=A', '*AAA', 'AAAA=', 'A===', 'AA A', 'AAAA\n', 'AR==', 'AAB='])(
+    'refuse base64 %s',
+    (input) => {
+      expect(() => fromBase64(input, 'x')).toThrow('not base64');
+    },
+  );
+  it.each(['A', 'AA+A', 'AA==', 'AR', 'AAB', 'A A'])('refuse base64url %s', (input) => {
     expect(() => fromBase64Url(input, 'x')).toThrow('not base64url');
   });
   it.each(['0', 'zz'])('refuse hexadecimal %s', (input) => {
     expect(() => fromHex(input, 'x')).toThrow('not hexadecimal');
   });
   it('read what is right', () => {
-    expect([...fromBase64('AQ\n I=', 'x')]).toEqual([1, 2]);
+    expect([...fromBase64('AQI=', 'x')]).toEqual([1, 2]);
     expect([...fromBase64Url('-_8', 'x')]).toEqual([0xfb, 0xff]);
   });
-  it('refuse PEM without end, and too many blocks', () => {
-    expect(() => pemBlocks('-----BEGIN X-----\nAAAA', 'X', 8)).toThrow('without end');
+  it('refuse PEM with anything else in it, and too many blocks', () => {
+    const text = `text ${pem('X', bytes(1))} text ${pem('Y', bytes(2))}`;
+    for (const other of [text, `${pem('X', bytes(1))}x`, '-----BEGIN X-----\nAAAA'])
+      expect(() => pemBlocks(other, 'X', 8)).toThrow('something else');
     expect(() => pemBlocks(pem('X', bytes(1)).repeat(3), 'X', 2)).toThrow('more than 2');
-    expect(pemBlocks(`text ${pem('X', bytes(1))} text ${pem('Y', bytes(2))}`, 'X', 8)).toHaveLength(1);
-  });
-  it('take one block where one is wanted', () => {
-    expect([...derOfText(pem('X', bytes(1)), 'X')]).toEqual([1]);
-    expect(() => derOfText(pem('X', bytes(1)).repeat(2), 'X')).toThrow('exactly one');
-    expect(() => derOfText(pem('Y', bytes(1)), 'X')).toThrow('exactly one');
-  });
-  it('refuse files without certificates, or with too many', async () => {
-    const one = await makeCertificate(spec);
-    expect(() => readCertificates('')).toThrow('no certificate');
-    expect(() => readCertificates(utf8('x'))).toThrow('no certificate');
-    expect(readCertificates(concatBytes(one, one))).toHaveLength(2);
-    expect(() => readCertificates(concatBytes(...Array.from({ length: 9 }, () => one)))).toThrow(
-      'more than 8',
-    );
+    expect(pemBlocks(`\n${pem('X', bytes(1))}\r\n${pem('X', bytes(2))}`, 'X', 2)).toEqual([
+      bytes(1),
+      bytes(2),
+    ]);
+    expect(pemBlocksWithin(text, 'X', 8)).toEqual([bytes(1)]);
   });
   it('compare under a mask only what is of one length', () => {
-    expect(equalUnderMask(bytes(1, 2), bytes(1, 3), bytes(0xff, 0xfe))).toBe(true);
+    expect(equalUnderMask(bytes(1, 3), bytes(1, 2), bytes(0xff, 0xfe))).toBe(true);
+    expect(equalUnderMask(bytes(1, 3), bytes(1, 3), bytes(0xff, 0xfe))).toBe(false);
     expect(equalUnderMask(bytes(1), bytes(1, 0), bytes(0xff))).toBe(false);
     expect(equalUnderMask(bytes(1), bytes(1), bytes(0xff, 0))).toBe(false);
-  });
-});
-
-const [key, rsa] = await Promise.all([newKey('p256'), newKey('rsa')]);
-const spec: CertificateSpec = {
-  commonName: 'a',
-  issuerName: 'b',
-  key,
-  issuerKey: key,
-  serial: 5,
-  notBeforeMs: NOW,
-  notAfterMs: NOW + 1,
-};
-/** A certificate out of its parts, with any of them changed. */
-function certificate(
-  change: {
-    version?: number;
-    inner?: Bytes;
-    outer?: Bytes;
-    spki?: Bytes;
-    signature?: Bytes;
-    extensions?: Bytes;
-    more?: Bytes;
-    serial?: Bytes;
-    subject?: Bytes;
-  } = {},
-): Bytes {
-  const id = signatureIds.p256;
-  const tbs = der.sequence(
-    der.explicitly(0, der.integer(change.version ?? 2)),
-    change.serial ?? der.integer(5),
-    change.inner ?? id,
-    nameDer('b'),
-    der.sequence(der.timeOf(NOW), der.timeOf(NOW)),
-    change.subject ?? nameDer('a'),
-    change.spki ?? key.spki,
-    der.explicitly(3, change.extensions ?? extensionsDer([])),
-    change.more ?? none,
-  );
-  const signature = change.signature ?? der.sequence(der.integer(1), der.integer(1));
-  return der.sequence(tbs, change.outer ?? id, der.bitString(signature));
-}
-const extension = (id: string, ...value: Uint8Array[]) => der.sequence(der.oidOf(id), ...value);
-
-describe('certificates', () => {
-  it('are read', () => {
-    expect(parseCertificate(certificate())).toMatchObject({
-      serial: '05',
-      commonName: 'a',
-      notBeforeMs: NOW,
-      algorithm: 'ecdsa-sha256',
-    });
-  });
-  it.each([
-    ['of another version', { version: 1 }, 'not of version 3'],
-    ['with two algorithms', { inner: signatureIds.p384 }, 'two different'],
-    ['with an unknown algorithm', { outer: der.sequence(der.oidOf('1.2.3')) }, 'unknown signature algorithm'],
-    ['with a serial number too long', { serial: der.integer(new Uint8Array(21).fill(1)) }, 'too large'],
-    ['with more members', { more: der.explicitly(4, der.derNull()) }, 'unknown members'],
-    [
-      'with a signature too long',
-      { signature: der.sequence(der.integer(new Uint8Array(33).fill(1)), der.integer(1)) },
-      'too large',
-    ],
-    [
-      'with more in its signature',
-      { signature: der.sequence(der.integer(1), der.integer(1), der.integer(1)) },
-      'unknown members',
-    ],
-    [
-      'with an unknown key',
-      { spki: der.sequence(der.sequence(der.oidOf('1.2.3')), der.bitString(bytes(4))) },
-      'unknown kind of key',
-    ],
-    [
-      'with an extension twice',
-      {
-        extensions: der.sequence(
-          extension('1.2.3', der.octetString(none)),
-          extension('1.2.3', der.octetString(none)),
-        ),
-      },
-      'twice',
-    ],
-    [
-      'with FALSE written out',
-      { extensions: der.sequence(extension('1.2.3', bytes(1, 1, 0), der.octetString(none))) },
-      'FALSE written out',
-    ],
-    [
-      'with too many extensions',
-      { extensions: extensionsDer(Array.from({ length: 33 }, (_, i) => ({ id: `1.2.${i}`, value: none }))) },
-      'more than 32',
-    ],
-    [
-      'with a path length but no authority',
-      { extensions: extensionsDer([{ id: '2.5.29.19', value: der.sequence(der.integer(1)) }]) },
-      'a path length without CA',
-    ],
-  ])('%s are refused', (_, change, problem) => {
-    expect(() => parseCertificate(certificate(change))).toThrow(problem);
-  });
-  it('too large are refused', () => {
-    expect(() => parseCertificate(new Uint8Array(limits.derBytes + 1))).toThrow('larger than');
-  });
-  it('may write out that they are no authority, as Intel does', () => {
-    const extensions = readExtensions(
-      extensionsDer([{ id: '2.5.29.19', value: der.sequence(bytes(1, 1, 0)) }]),
-      'x',
-    );
-    expect(basicConstraints(extensions)).toEqual({ ca: false, pathLength: undefined });
-  });
-  it('with several common names have none of them', () => {
-    const common = (value: string) =>
-      der.set(der.sequence(der.oidOf('2.5.4.3'), der.text(tags.utf8String, value)));
-    const subject = der.sequence(common('SEV-VCEK'), common('x'));
-    expect(parseCertificate(certificate({ subject })).commonName).toBe('SEV-VCEK, x');
-  });
-});
-
-describe('keys and algorithms', () => {
-  const ec = (point: Bytes) =>
-    der.sequence(
-      der.sequence(der.oidOf('1.2.840.10045.2.1'), der.oidOf('1.2.840.10045.3.1.7')),
-      der.bitString(point),
-    );
-  const rsaSpki = (algorithm: Bytes, modulusBytes: number) =>
-    der.sequence(
-      algorithm,
-      der.bitString(der.sequence(der.integer(new Uint8Array(modulusBytes).fill(0x81)), der.integer(65_537))),
-    );
-  const plain = der.sequence(der.oidOf('1.2.840.113549.1.1.1'), der.derNull());
-  const pss = der.sequence(der.oidOf('1.2.840.113549.1.1.10'));
-
-  it('refuse points that are compressed or of another size', () => {
-    expect(() => publicKey(ec(new Uint8Array(65).fill(4)), 'x')).not.toThrow();
-    expect(() => publicKey(ec(new Uint8Array(65).fill(2)), 'x')).toThrow('uncompressed');
-    expect(() => publicKey(ec(new Uint8Array(64).fill(4)), 'x')).toThrow('uncompressed');
-  });
-  it('refuse RSA keys that are too small', () => {
-    expect(() => publicKey(rsaSpki(plain, 255), 'x')).toThrow('under 2048');
-    expect(publicKey(rsaSpki(plain, 256), 'x').kind).toBe('rsa');
-    expect(() =>
-      publicKey(der.sequence(plain, der.bitString(der.sequence(der.integer(0), der.integer(3)))), 'x'),
-    ).toThrow('under 2048');
-  });
-  it('give keys that are meant for PSS the identifier that WebCrypto knows', async () => {
-    const { point } = publicKey(rsa.spki, 'x');
-    const rebuilt = publicKey(der.sequence(pss, der.bitString(point)), 'x');
-    expect([...rebuilt.spki]).toEqual([...rsa.spki]);
-    const withParameters = publicKey(der.sequence(signatureIds.rsa, der.bitString(point)), 'x');
-    expect([...withParameters.spki]).toEqual([...rsa.spki]);
-  });
-  it('know the trailer field that AMD writes out, and no other parameters', () => {
-    const long = fromHex(
-      '304606092a864886f70d01010a3039a00f300d06096086480165030402020500a11c301a06092a864886f70d010108300d06096086480165030402020500a203020130a303020101',
-      'x',
-    );
-    expect(signatureAlgorithm(long, 'x')).toBe('rsa-pss-sha384');
-    expect(() => signatureAlgorithm(long.with(long.length - 1, 2), 'x')).toThrow(
-      'unknown signature algorithm',
-    );
-  });
-});
-
-describe('revocation lists', () => {
-  const make = (
-    change: { version?: number; inner?: Bytes; entries?: Bytes; extensions?: Bytes } = {},
-  ): Bytes => {
-    const tbs = der.sequence(
-      der.integer(change.version ?? 1),
-      change.inner ?? signatureIds.p256,
-      nameDer('b'),
-      der.timeOf(NOW),
-      der.timeOf(NOW + 1000),
-      change.entries ?? none,
-      der.explicitly(0, change.extensions ?? extensionsDer([crlNumber])),
-    );
-    return der.sequence(tbs, signatureIds.p256, der.bitString(der.sequence(der.integer(1), der.integer(1))));
-  };
-  const entry = (serial: number, ...more: Uint8Array[]) =>
-    der.sequence(der.integer(serial), der.timeOf(NOW), ...more);
-
-  it('are read, with the reasons in their entries', async () => {
-    const reason = extensionsDer([{ id: '2.5.29.21', value: bytes(10, 1, 6) }]);
-    expect([...parseCrl(make({ entries: der.sequence(entry(0x80), entry(7, reason)) })).revoked]).toEqual([
-      '80',
-      '07',
-    ]);
-    expect(
-      parseCrl(
-        await makeCrl({
-          issuerName: 'b',
-          issuerKey: rsa,
-          thisUpdateMs: NOW,
-          nextUpdateMs: NOW,
-          revoked: [],
-          extensions: [crlNumber],
-        }),
-      ).algorithm,
-    ).toBe('rsa-pss-sha384');
-  });
-  it.each([
-    ['of another version', { version: 0 }, 'not of version 2'],
-    ['with two algorithms', { inner: signatureIds.p384 }, 'two different'],
-    [
-      'with an unknown extension',
-      { extensions: extensionsDer([{ id: '2.5.29.28', value: none }]) },
-      'unknown extension',
-    ],
-    [
-      'with too many entries',
-      { entries: der.sequence(...Array.from({ length: 4097 }, (_, i) => entry(i + 1))) },
-      'more than 4096',
-    ],
-    [
-      'about another issuer',
-      { entries: der.sequence(entry(1, extensionsDer([{ id: '2.5.29.29', value: none }]))) },
-      'indirect',
-    ],
-  ])('%s are refused', (_, change, problem) => {
-    expect(() => parseCrl(make(change))).toThrow(problem);
-  });
-  it('too large are refused', () => {
-    expect(() => parseCrl(new Uint8Array(limits.derBytes + 1))).toThrow('larger than');
-  });
-});
-
-describe('OCSP responses', () => {
-  const subject = { subject: spec, issuer: spec, responderKey: key, nowMs: NOW };
-  const basicId = '1.3.6.1.5.5.7.48.1.1';
-  const make = (
-    change: { status?: Bytes; type?: string; id?: Bytes; answers?: Bytes[]; certificates?: Bytes } = {},
-  ): Bytes => {
-    const tbs = der.sequence(
-      change.id ?? der.explicitly(1, nameDer('r')),
-      der.generalizedTime(NOW),
-      der.sequence(...(change.answers ?? [answer()])),
-    );
-    const basic = der.sequence(
-      tbs,
-      signatureIds.p256,
-      der.bitString(der.sequence(der.integer(1), der.integer(1))),
-      change.certificates ?? none,
-    );
-    return der.sequence(
-      der.element(tags.enumerated, change.status ?? bytes(0)),
-      der.explicitly(0, der.sequence(der.oidOf(change.type ?? basicId), der.octetString(basic))),
-    );
-  };
-  const answer = (hash = '2.16.840.1.101.3.4.2.1') =>
-    der.sequence(
-      der.sequence(
-        der.sequence(der.oidOf(hash)),
-        der.octetString(none),
-        der.octetString(none),
-        der.integer(5),
-      ),
-      der.element(0x80),
-      der.generalizedTime(NOW),
-      der.explicitly(0, der.generalizedTime(NOW)),
-    );
-  it('are read', async () => {
-    expect(parseOcspResponse(make()).answers).toMatchObject([
-      { serial: '05', status: 'good', hash: 'SHA-256' },
-    ]);
-    expect(parseOcspResponse(await makeOcsp(subject)).certificates).toHaveLength(1);
-  });
-  it.each([
-    ['that are errors', { status: bytes(1) }, 'not successful'],
-    ['with a longer status', { status: bytes(0, 0) }, 'not successful'],
-    ['of another type', { type: '1.2.3' }, 'not a basic one'],
-    ['with an unknown responder id', { id: der.explicitly(3, nameDer('r')) }, 'unknown responder id'],
-    ['with an unknown hash', { answers: [answer('1.2.3')] }, 'unknown hash algorithm'],
-    ['with too many answers', { answers: Array.from({ length: 9 }, () => answer()) }, 'too many answers'],
-    [
-      'with too many certificates',
-      { certificates: der.explicitly(0, der.sequence(...Array.from({ length: 9 }, () => certificate()))) },
-      'too many certificates',
-    ],
-  ])('%s are refused', (_, change, problem) => {
-    expect(() => parseOcspResponse(make(change))).toThrow(problem);
-  });
-  it('too large are refused', () => {
-    expect(() => parseOcspResponse(new Uint8Array(limits.derBytes + 1))).toThrow('larger than');
   });
 });

@@ -91,7 +91,6 @@ async function snpTargets(): Promise<Target[]> {
     withBytes: (bytes) => ({ ...evidence, [name]: bytes }),
   });
   const ders = pemBlocks(new TextDecoder().decode(made.chain), 'CERTIFICATE', 8);
-  const [crl] = pemBlocks(new TextDecoder().decode(made.crl), 'X509 CRL', 1);
   return [
     member('report'),
     member('vcek'),
@@ -105,7 +104,7 @@ async function snpTargets(): Promise<Target[]> {
     })),
     {
       name: 'SEV-SNP CRL',
-      bytes: crl ?? new Uint8Array(),
+      bytes: made.crl ?? new Uint8Array(),
       withBytes: (bytes) => ({ ...evidence, crl: bytes }),
     },
   ];

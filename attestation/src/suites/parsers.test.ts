@@ -1,1 +1,2 @@
-import '../suites/parsers.ts';
+import './parsers.ts';
+import './record.ts';

@@ -1,7 +1,8 @@
 /** SEV-SNP: simulated evidence that is right, and evidence that is wrong in one property at a time. */
 import { describe, expect, it } from 'vitest';
 import type { Policy } from '../policy/policy.ts';
-import { DAY_MS } from '../simulated/certificates.ts';
+import { utf8 } from '../bytes/bytes.ts';
+import { DAY_MS, pem } from '../simulated/certificates.ts';
 import { integer } from '../simulated/der-writer.ts';
 import { asProduct, makeSnp, type SnpChanges } from '../simulated/snp.ts';
 import { explained, failed, NOW, otherWorld, policy as basePolicy, world } from '../testing/world.ts';
@@ -14,7 +15,8 @@ const turin = await asProduct(world.amd, 'Turin');
 const milan = await asProduct(world.amd, 'Milan');
 const roots = await Promise.all([turin, milan].map(({ ark }) => rootOf([parseCertificate(ark)])));
 const policy: Policy = { ...basePolicy, simulatedRoots: [...basePolicy.simulatedRoots, ...roots] };
-const section = policy.snp ?? { products: [], tcbMin: {}, vmpl: [] };
+const section = policy.snp;
+if (section === undefined) throw new Error('the simulated policy has an SEV-SNP section');
 const withSnp = (snp: Partial<NonNullable<Policy['snp']>>): Policy => ({
   ...policy,
   snp: { ...section, ...snp },
@@ -48,7 +50,13 @@ describe('SEV-SNP evidence that is right', () => {
     ['version 5', world.amd, at(0, 5)],
     ['Bergamo, which is of Genoa', world.amd, at(0x188, 0x19, 0xa0)],
     ['with an author key', world.amd, at(0x48, 1)],
-    ['all harmless bits of the guest policy', world.amd, at(8, 0xff, 0xff, 0xf3, 3)],
+    ['all harmless bits of the guest policy', world.amd, at(8, 0xff, 0xff, 0xd3, 3)],
+    ['all known states of the platform', world.amd, at(0x40, 0xbf)],
+    [
+      'version 5 with mitigations',
+      world.amd,
+      { report: { 0: Uint8Array.of(5), 0x1f8: new Uint8Array(16).fill(1) } },
+    ],
   ] as const)('is accepted: %s', async (_, amd, changes) => {
     const verdict = await verdictOf(changes, policy, amd);
     expect(failed(verdict)).toEqual([]);
@@ -68,9 +76,7 @@ describe('SEV-SNP evidence that is right', () => {
     expect(failed(verdict)).toEqual(['snp.chain.root', 'snp.product']);
     const unchecked = verdict.steps.filter(({ status }) => status === 'unchecked').map(({ id }) => id);
     expect(unchecked).toEqual(
-      ['vmpl', 'policy', 'tcb-floor', 'collateral-age', 'platform', 'image', 'report-data'].map(
-        (id) => `snp.${id}`,
-      ),
+      ['policy', 'tcb-floor', 'collateral-age', 'platform', 'image', 'report-data'].map((id) => `snp.${id}`),
     );
   });
 });
@@ -112,6 +118,18 @@ const wrong: [string, SnpChanges, string[]][] = [
   ['another firmware', { tcb: { snp: 24 } }, ['tcb']],
   ['another microcode', { tcb: { microcode: 85 } }, ['tcb']],
   ['an older reported boot loader', tcbWith(0, 9), ['tcb']],
+  ['firmware that was older when the guest was started', at(0x1f0, 9), ['tcb-floor']],
+  ['firmware that is not committed to', at(0x1e0, 9), ['firmware']],
+  ['a firmware version that is not committed to', at(0x1ec, 3), ['firmware']],
+  [
+    'a reported version above the current one',
+    { report: { 0x38: Uint8Array.of(9), 0x1e0: Uint8Array.of(9) } },
+    ['firmware'],
+  ],
+  ['a platform that did not look for aliases', at(0x40, 5), ['platform-info']],
+  ['a platform in an unknown state', at(0x40, 0x65), ['platform-info']],
+  ['a platform in a state above all known ones', at(0x41, 1), ['platform-info']],
+  ['a guest that allows memory on CXL', at(8, 0, 0, 0x23, 0), ['guest.protections']],
   ['a reserved byte in the reported TCB', tcbWith(3, 1), ['tcb']],
   ['a processor of another family', at(0x188, 0x1a, 0x11), ['processor']],
   ['a processor of another model', at(0x188, 0x19, 0x01), ['processor']],
@@ -120,6 +138,7 @@ const wrong: [string, SnpChanges, string[]][] = [
   ['a guest policy without its reserved bit', at(8, 0, 0, 0x01, 0), ['guest.policy']],
   ['a guest policy with an unknown bit', at(8, 0, 0, 0x03, 4), ['guest.policy']],
   ['another privilege level', at(0x30, 1), ['vmpl']],
+  ['a report that the host asked for', at(0x30, 0xff, 0xff, 0xff, 0xff), ['vmpl']],
   ['a CRL older than allowed', { crl: { thisUpdateMs: NOW - 31 * DAY_MS } }, ['collateral-age']],
   ['another measurement', at(0x90, 0), ['image']],
   ['other host data', at(0xc0, 1), ['image']],
@@ -127,6 +146,12 @@ const wrong: [string, SnpChanges, string[]][] = [
   ['a report of version 1', at(0, 1), ['report']],
   ['a report of version 6', at(0, 6), ['report']],
   ['reserved bytes that are not zero', at(0x4c, 1), ['report']],
+  ['reserved bytes behind CPUID', at(0x18b, 1), ['report']],
+  ['CPUID in version 2', { report: { 0: Uint8Array.of(2), 0x188: Uint8Array.of(1) } }, ['report']],
+  ['reserved bytes behind the current version', at(0x1eb, 1), ['report']],
+  ['reserved bytes behind the committed version', at(0x1ef, 1), ['report']],
+  ['mitigations in version 3', at(0x1f8, 1), ['report']],
+  ['reserved bytes at the end', at(0x29f, 1), ['report']],
   ['bytes behind the signature', at(0x330, 1), ['report']],
   ['the last byte', at(0x49f, 1), ['report']],
   ['an r above 48 bytes', at(0x2a0 + 48, 1), ['report']],
@@ -149,7 +174,46 @@ describe('SEV-SNP evidence that is wrong in one thing is rejected at that step',
     expect(failed(await verdictOf({ tcb: { fmc: 2 } }, policy, turin))).toEqual(['snp.tcb']);
     expect(failed(await verdictOf(at(0x1a8, 1), policy, turin))).toEqual(['snp.chip-id']);
     expect(failed(await verdictOf(at(0x180, 1, 10, 2, 23, 1, 0, 0, 84), policy, turin))).toEqual(['snp.tcb']);
-    expect(failed(await verdictOf(at(0x188, 0x1a, 0x20), policy, turin))).toEqual(['snp.processor']);
+    expect(failed(await verdictOf(at(0x188, 0x1a, 0x12), policy, turin))).toEqual(['snp.processor']);
+  });
+
+  const asked = (guestPolicy: Partial<typeof section.guestPolicy>) =>
+    withSnp({ guestPolicy: { ...section.guestPolicy, ...guestPolicy } });
+  it('protections that the policy demands of guest and platform', async () => {
+    const protections = [
+      'single-socket',
+      'aes-256-xts',
+      'rapl-disabled',
+      'ciphertext-hiding',
+      'page-swap-disabled',
+    ] as const;
+    const all = asked({ allow: [], demand: [...protections] });
+    // Bits 17, 20 and 22 to 25.
+    expect((await verdictOf(at(8, 0, 0, 0xd2, 3), all)).verdict).toBe('accepted');
+    for (const bit of [20, 22, 23, 24, 25]) {
+      const bits = 0x3d20000 & ~(1 << bit);
+      const missing = at(8, 0, 0, (bits >> 16) & 0xff, bits >> 24);
+      expect(failed(await verdictOf(missing, all))).toEqual(['snp.guest.protections']);
+    }
+    expect(failed(await verdictOf({}, asked({ allow: [] })))).toEqual(['snp.guest.protections']);
+    expect((await verdictOf(at(8, 0, 0, 0x23, 0), asked({ allow: ['smt', 'cxl'] }))).verdict).toBe(
+      'accepted',
+    );
+
+    const states = withSnp({
+      platformInfo: { demand: ['tsme', 'ecc', 'rapl-disabled', 'ciphertext-hiding', 'alias-check'] },
+    });
+    expect((await verdictOf(at(0x40, 0x3e), states)).verdict).toBe('accepted');
+    for (const bit of [1, 2, 3, 4, 5])
+      expect(failed(await verdictOf(at(0x40, 0x3e & ~(1 << bit)), states))).toEqual(['snp.platform-info']);
+  });
+
+  it('without a policy, a report that the host asked for', async () => {
+    const made = await makeSnp(world.amd, at(0x30, 4));
+    expect(failed(await new Verifier().verify({ kind: 'snp', ...made }, undefined, NOW))).toEqual([
+      'snp.chain.root',
+      'snp.vmpl',
+    ]);
   });
 
   const floor = { fmc: 0, bootloader: 10, tee: 2, snp: 23, microcode: 84 };
@@ -169,6 +233,11 @@ describe('SEV-SNP evidence that is wrong in one thing is rejected at that step',
     expect(verdict.verdict).toBe('rejected');
   });
 
+  it('a floor is one for what is reported, too, not only for what ran at launch', async () => {
+    const higher = withSnp({ tcbMin: { Genoa: { ...floor, bootloader: 11 } } });
+    expect(failed(await verdictOf(at(0x1f0, 11), higher))).toEqual(['snp.tcb-floor']);
+  });
+
   it('a policy that lists the chip is met', async () => {
     expect((await verdictOf({}, withSnp({ platforms: ['c1'.repeat(64)] }))).verdict).toBe('accepted');
   });
@@ -186,10 +255,12 @@ describe('SEV-SNP evidence that is wrong in one thing is rejected at that step',
       makeSnp(world.amd),
       makeSnp(world.amd, { crl: { issuerName: 'ARK-Milan', issuerKey: otherWorld.amd.arkKey } }),
     ]);
-    const crl = new Uint8Array([...(other.crl ?? none), ...(own.crl ?? none)]);
+    const archive = (...lists: (Uint8Array | undefined)[]) =>
+      utf8(`About them: ${lists.map((list) => pem('X509 CRL', list ?? none)).join(' and ')}`);
+    const crl = archive(other.crl, own.crl);
     expect((await new Verifier().verify({ kind: 'snp', ...own, crl }, policy, NOW)).verdict).toBe('accepted');
     const revoked = await makeSnp(world.amd, { crl: { revoked: [65_537] } });
-    const lists = new Uint8Array([...(revoked.crl ?? none), ...(other.crl ?? none)]);
+    const lists = archive(revoked.crl, other.crl);
     expect(failed(await new Verifier().verify({ kind: 'snp', ...own, crl: lists }, policy, NOW))).toEqual([
       'snp.chain.revocation',
     ]);

@@ -1,41 +1,12 @@
-/** TDX: simulated evidence that is right, and evidence that is wrong in one property at a time. */
+/** TDX: simulated evidence that is right, and what policies make of it. */
 import { describe, expect, it } from 'vitest';
 import type { Policy } from '../policy/policy.ts';
 import { DAY_MS } from '../simulated/certificates.ts';
-import {
-  makeTdx,
-  simulatedPlatform,
-  simulatedPpid,
-  simulatedTcbInfo,
-  simulatedTdxImage,
-  type TdxChanges,
-} from '../simulated/tdx.ts';
-import { explained, failed, NOW, otherWorld, policy, world } from '../testing/world.ts';
+import { makeTdx, simulatedPpid } from '../simulated/tdx.ts';
+import type { TdxChanges } from '../simulated/tdx-changes.ts';
+import { newest, oldest, svn, v5, verdictOf, withTdx } from '../testing/tdx.ts';
+import { failed, NOW, policy, world } from '../testing/world.ts';
 import { Verifier } from '../verify.ts';
-
-const reportData = new Uint8Array(64).fill(0x77);
-
-async function verdictOf(
-  changes: TdxChanges,
-  use: Policy | undefined = policy,
-  nowMs = NOW,
-  wanted = reportData,
-) {
-  const { quote, collateral } = await makeTdx(world.intel, { reportData, ...changes });
-  return new Verifier().verify({ kind: 'tdx', quote, collateral, expectedReportData: wanted }, use, nowMs);
-}
-
-const withTdx = (tdx: Partial<NonNullable<Policy['tdx']>>): Policy => ({
-  ...policy,
-  tdx: { statuses: ['UpToDate'], evaluationNumberMin: 17, ...tdx },
-});
-const none = new Uint8Array();
-const svn = (...bytes: number[]) => Uint8Array.from([...bytes, ...new Uint8Array(16 - bytes.length)]);
-const v5 = { version: 5, newer: true } as const;
-const info = simulatedTcbInfo(NOW);
-const [newest, oldest] = info.tcbLevels;
-const [module] = info.tdxModuleIdentities;
-const unknownExtension = { id: '1.2.3.4', critical: true, value: none };
 
 describe('TDX evidence that is right', () => {
   it.each([
@@ -98,223 +69,7 @@ describe('TDX evidence that is right', () => {
   });
 });
 
-const wrong: [string, TdxChanges, string[]][] = [
-  ['bytes behind the quote', { trailing: Uint8Array.of(0, 7) }, ['length']],
-  ['another attestation key type', { header: { keyType: 3 } }, ['attestation-key-type']],
-  ['another TEE', { header: { teeType: 0 } }, ['tee-type']],
-  ["another vendor's quoting enclave", { header: { vendor: '00'.repeat(16) } }, ['qe-vendor']],
-  [
-    'a PCK chain of four',
-    { pckChain: ([a, b, c]) => [a ?? none, b ?? none, c ?? none, c ?? none] },
-    ['pck-chain.length', 'pck-chain.path-length'],
-  ],
-  ['another leaf', { pck: { commonName: 'Intel SGX PCK Certificat' } }, ['pck-chain.subject']],
-  [
-    'another authority',
-    { authority: { commonName: 'X' }, pck: { issuerName: 'X' }, pckCrl: { issuerName: 'X' } },
-    ['pck-chain.authority'],
-  ],
-  [
-    'a leaf issued in another name',
-    { pck: { issuerName: 'Intel SGX PCK Processor CA' } },
-    ['pck-chain.names'],
-  ],
-  ['a leaf that is an authority', { pck: { ca: true } }, ['pck-chain.authorities']],
-  [
-    'an authority that is none',
-    { authority: { ca: false, pathLength: undefined } },
-    ['pck-chain.authorities'],
-  ],
-  [
-    'a root with too short a path',
-    { root: { pathLength: 0 } },
-    ['pck-chain.root', 'pck-chain.path-length', 'tcb-chain.root', 'qe-chain.root'],
-  ],
-  ['an authority that must not sign certificates', { authority: { usage: [6] } }, ['pck-chain.key-usage']],
-  [
-    'an authority without key usage',
-    { authority: { usage: undefined } },
-    ['pck-chain.key-usage', 'pck-crl.issuer'],
-  ],
-  ['a leaf that must not sign', { pck: { usage: [1] } }, ['pck-chain.key-usage']],
-  [
-    'a critical extension that is unknown',
-    { authority: { extensions: [unknownExtension] } },
-    ['pck-chain.extensions'],
-  ],
-  ['a PCK that is not valid yet', { pck: { notBeforeMs: NOW + DAY_MS } }, ['pck-chain.dates']],
-  ['a PCK that has ended', { pck: { notAfterMs: NOW - DAY_MS } }, ['pck-chain.dates']],
-  [
-    'a PCK signed by another authority',
-    { pck: { issuerKey: otherWorld.intel.authorityKey } },
-    ['pck-chain.signatures'],
-  ],
-  ['a PCK without the SGX extension', { pck: { extensions: [] } }, ['pck-chain.platform']],
-  ["a root's CRL by another", { rootCrl: { issuerName: 'X' } }, ['root-crl.issuer']],
-  ["a root's CRL that has ended", { rootCrl: { nextUpdateMs: NOW - 1000 } }, ['root-crl.dates']],
-  [
-    "a root's CRL from the future",
-    { rootCrl: { thisUpdateMs: NOW + 1000 } },
-    ['root-crl.dates', 'collateral-age'],
-  ],
-  [
-    "a root's CRL wrongly signed",
-    { rootCrl: { issuerKey: otherWorld.intel.rootKey } },
-    ['root-crl.signature'],
-  ],
-  ["a PCK authority's CRL by another", { pckCrl: { issuerName: 'X' } }, ['pck-crl.issuer']],
-  ["a PCK authority's CRL that has ended", { pckCrl: { nextUpdateMs: NOW - 1000 } }, ['pck-crl.dates']],
-  [
-    "a PCK authority's CRL wrongly signed",
-    { pckCrl: { issuerKey: otherWorld.intel.authorityKey } },
-    ['pck-crl.signature'],
-  ],
-  ['an authority that must not sign CRLs', { authority: { usage: [5] } }, ['pck-crl.issuer']],
-  ['a revoked PCK', { pckCrl: { revoked: [9, 4] } }, ['pck-chain.leaf-revocation']],
-  ['a revoked PCK authority', { rootCrl: { revoked: [2] } }, ['pck-chain.authority-revocation']],
-  ['a revoked TCB signer', { rootCrl: { revoked: [3] } }, ['tcb-chain.revocation', 'qe-chain.revocation']],
-  [
-    'a TCB signer in another name',
-    { signer: { commonName: 'Intel SGX PCK Certificate' } },
-    ['tcb-chain.subject', 'qe-chain.subject'],
-  ],
-  ['a TCB chain of three', { tcbChain: ([a, b]) => [a ?? none, b ?? none, b ?? none] }, ['tcb-chain.length']],
-  ['a TCB signer that has ended', { signer: { notAfterMs: NOW - 1 } }, ['tcb-chain.dates', 'qe-chain.dates']],
-  [
-    'a TCB signer signed by another',
-    { signer: { issuerKey: otherWorld.intel.rootKey } },
-    ['tcb-chain.signatures', 'qe-chain.signatures'],
-  ],
-  [
-    'TCB info below another root',
-    { tcbChain: ([a]) => [a ?? none, otherWorld.intel.root] },
-    ['tcb-chain.root', 'tcb-chain.signatures', 'one-root'],
-  ],
-  [
-    'a QE identity below another root',
-    { qeChain: ([a]) => [a ?? none, otherWorld.intel.root] },
-    ['qe-chain.root', 'qe-chain.signatures', 'one-root'],
-  ],
-  ['TCB info wrongly signed', { tcbInfoKey: otherWorld.intel.signerKey }, ['tcb-info.signature']],
-  ['a QE identity wrongly signed', { qeIdentityKey: otherWorld.intel.signerKey }, ['qe-identity.signature']],
-  ['TCB info of another version', { tcbInfo: { version: 2 } }, ['tcb-info.format', 'collateral-age']],
-  ['TCB info for SGX', { tcbInfo: { id: 'SGX' } }, ['tcb-info.format', 'collateral-age']],
-  [
-    'TCB info with an unknown status',
-    { tcbInfo: { tcbLevels: [{ ...newest, tcbStatus: 'Fine' }] } },
-    ['tcb-info.format', 'collateral-age'],
-  ],
-  ['TCB info that has ended', { tcbInfo: { nextUpdate: '2026-10-31T00:00:00Z' } }, ['tcb-info.dates']],
-  [
-    'TCB info from the future',
-    { tcbInfo: { issueDate: '2026-11-02T00:00:00Z' } },
-    ['tcb-info.dates', 'collateral-age'],
-  ],
-  ['TCB info for another family', { tcbInfo: { fmspc: 'B0C06F000001' } }, ['tcb-info.fmspc']],
-  ['TCB info for another PCE', { tcbInfo: { pceId: '0001' } }, ['tcb-info.pce-id']],
-  [
-    'a QE identity of another enclave',
-    { qeIdentity: { id: 'QE' } },
-    ['qe-identity.format', 'collateral-age'],
-  ],
-  [
-    'a QE identity that has ended',
-    { qeIdentity: { nextUpdate: '2026-10-31T00:00:00Z' } },
-    ['qe-identity.dates'],
-  ],
-  [
-    'a QE report signed by another platform',
-    { qeReportKey: otherWorld.intel.pckKey },
-    ['qe-report.signature'],
-  ],
-  ['a QE report about another key', { qeReport: { reportData: new Uint8Array(64) } }, ['qe-report.binding']],
-  ['another MISCSELECT', { qeReport: { miscSelect: Uint8Array.of(1, 0, 0, 0) } }, ['qe-report.misc-select']],
-  ['a QE in debug mode', { qeReport: { attributes: Uint8Array.of(0x13) } }, ['qe-report.attributes']],
-  ['another QE signer', { qeReport: { mrSigner: new Uint8Array(32) } }, ['qe-report.signer']],
-  ['another QE product', { qeReport: { isvProdId: 1 } }, ['qe-report.product']],
-  ['a quote signed by another key', { quoteKey: otherWorld.intel.attestationKey }, ['quote.signature']],
-  [
-    'a component below every level',
-    { platform: { components: [1, ...simulatedPlatform.components.slice(1)] } },
-    ['tcb.platform'],
-  ],
-  ['a PCE below every level', { platform: { pceSvn: 4 } }, ['tcb.platform']],
-  ['a TDX component below every level', { body: { teeTcbSvn: svn(6, 1, 1) } }, ['tcb.platform']],
-  ['a platform out of date', { platform: { pceSvn: 12 } }, ['tcb.platform-status']],
-  ['a first module below every level', { body: { teeTcbSvn: svn(4, 0, 3) } }, ['tcb.platform']],
-  ['a quoting enclave below every level', { qeReport: { isvSvn: 0 } }, ['tcb.qe']],
-  ['a quoting enclave out of date', { qeReport: { isvSvn: 3 } }, ['tcb.qe-status']],
-  ['a module that Intel does not know', { body: { teeTcbSvn: svn(6, 9, 3) } }, ['module.identity']],
-  ['a module by another signer', { body: { mrSignerSeam: new Uint8Array(48).fill(1) } }, ['module.signer']],
-  ['a module with attributes', { body: { seamAttributes: svn(1).slice(0, 8) } }, ['module.attributes']],
-  ['a module below every level', { body: { teeTcbSvn: svn(1, 1, 3) } }, ['module.level']],
-  ['a module out of date', { body: { teeTcbSvn: svn(3, 1, 3) } }, ['module.status']],
-  ['a module replaced by an older one', { ...v5, body: { teeTcbSvn2: svn(3, 1, 3) } }, ['module.status']],
-  ['a module replaced by an unknown one', { ...v5, body: { teeTcbSvn2: svn(3, 2, 3) } }, ['module.identity']],
-  [
-    'a revoked level',
-    { tcbInfo: { tcbLevels: [{ ...newest, tcbStatus: 'Revoked' }, oldest] } },
-    ['tcb.platform-status'],
-  ],
-  [
-    'a revoked module',
-    {
-      tcbInfo: {
-        tdxModuleIdentities: [
-          {
-            ...module,
-            tcbLevels: [{ tcb: { isvsvn: 0 }, tcbDate: '2024-03-13T00:00:00Z', tcbStatus: 'Revoked' }],
-          },
-        ],
-      },
-    },
-    ['module.status'],
-  ],
-  ['a TD in debug mode', { body: { tdAttributes: Uint8Array.of(1, 0, 0, 0x10, 0, 0, 0, 0) } }, ['td.debug']],
-  [
-    'a TD whose host can inject exceptions',
-    { body: { tdAttributes: new Uint8Array(8) } },
-    ['td.sept-ve-disable'],
-  ],
-  [
-    'a TD that can be moved',
-    { body: { tdAttributes: Uint8Array.of(0, 0, 0, 0x30, 0, 0, 0, 0) } },
-    ['td.attributes'],
-  ],
-  ['a TD with a service TD', { ...v5, body: { mrServiceTd: new Uint8Array(48).fill(1) } }, ['td.service']],
-  ['collateral of an old evaluation', { tcbInfo: { tcbEvaluationDataNumber: 16 } }, ['evaluation-number']],
-  [
-    'a QE identity of an old evaluation',
-    { qeIdentity: { tcbEvaluationDataNumber: 16 } },
-    ['evaluation-number'],
-  ],
-  ['TCB info older than allowed', { tcbInfo: { issueDate: '2026-09-30T12:00:00Z' } }, ['collateral-age']],
-  ['a CRL older than allowed', { rootCrl: { thisUpdateMs: NOW - 31 * DAY_MS } }, ['collateral-age']],
-  ['another MRTD', { image: { mrTd: 'd2'.repeat(48) } }, ['image']],
-  [
-    'another RTMR0',
-    { image: { rtmr: ['ff'.repeat(48), ...simulatedTdxImage.rtmr.slice(1)] as never } },
-    ['image'],
-  ],
-  [
-    'another RTMR3',
-    { image: { rtmr: [...simulatedTdxImage.rtmr.slice(0, 3), 'ff'.repeat(48)] as never } },
-    ['image'],
-  ],
-  ['another MRCONFIGID', { image: { mrConfigId: '01'.repeat(48) } }, ['image']],
-  ['another MROWNER', { image: { mrOwner: '01'.repeat(48) } }, ['image']],
-  ['another MROWNERCONFIG', { image: { mrOwnerConfig: '01'.repeat(48) } }, ['image']],
-  ['other report data', { reportData: new Uint8Array(64) }, ['report-data']],
-];
-
-describe('TDX evidence that is wrong in one thing is rejected at that step', () => {
-  it.each(wrong)('%s', async (_, changes, ids) => {
-    const verdict = await verdictOf(changes);
-    expect(failed(verdict).sort()).toEqual(ids.map((id) => `tdx.${id}`).sort());
-    expect(verdict.verdict).toBe('rejected');
-    expect(explained(verdict)).toBe(true);
-  });
-
+describe('TDX evidence under a policy', () => {
   const strict: [string, Policy, string[]][] = [
     ['a policy without TDX', { ...policy, tdx: undefined }, ['policy']],
     [
@@ -330,6 +85,36 @@ describe('TDX evidence that is wrong in one thing is rejected at that step', () 
     const verdict = await verdictOf({}, use);
     expect(failed(verdict).sort()).toEqual(ids.map((id) => `tdx.${id}`).sort());
     expect(verdict.verdict).toBe('rejected');
+  });
+
+  it('statuses are judged together, as Intel merges them', async () => {
+    const configured = { tcbInfo: { tcbLevels: [{ ...newest, tcbStatus: 'ConfigurationNeeded' }, oldest] } };
+    const hardened = { tcbInfo: { tcbLevels: [{ ...newest, tcbStatus: 'SWHardeningNeeded' }, oldest] } };
+    const both = { ...configured, qeReport: { isvSvn: 2 } };
+    const use = withTdx({ statuses: ['UpToDate', 'ConfigurationNeeded', 'OutOfDate'] });
+    expect((await verdictOf(configured, use)).verdict).toBe('accepted');
+    expect(failed(await verdictOf(both, use))).toEqual(['tdx.tcb.status']);
+    expect((await verdictOf(both, withTdx({ statuses: ['OutOfDateConfigurationNeeded'] }))).verdict).toBe(
+      'accepted',
+    );
+    expect(failed(await verdictOf(hardened, use))).toEqual(['tdx.tcb.status']);
+  });
+
+  it('the levels of quoting enclave and module are of the date demanded as well', async () => {
+    const use = withTdx({ statuses: ['OutOfDate'], tcbDateMin: '2024-03-13T00:00:00Z' });
+    for (const changes of [{ qeReport: { isvSvn: 2 } }, { body: { teeTcbSvn: svn(3, 1, 3) } }])
+      expect(failed(await verdictOf(changes, use))).toEqual(['tdx.tcb-date']);
+  });
+
+  it('a date can not be judged where a level is not known', async () => {
+    const use = withTdx({ tcbDateMin: '2024-03-13T00:00:00Z' });
+    const verdict = await verdictOf({ qeReport: { isvSvn: 0 } }, use);
+    expect(failed(verdict)).toEqual(['tdx.tcb.qe']);
+    expect(verdict.steps.filter(({ status }) => status === 'unchecked').map(({ id }) => id)).toEqual([
+      'tdx.tcb.status',
+      'tdx.tcb-date',
+      'tdx.platform',
+    ]);
   });
 
   it('a policy that lists the platform and the date is met', async () => {

@@ -1,1 +1,3 @@
-import '../suites/vectors.ts';
+import './vectors.ts';
+import './vectors-gpu.ts';
+import './vectors-snp.ts';

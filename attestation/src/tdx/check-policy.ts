@@ -4,24 +4,20 @@ import type { Context } from '../context.ts';
 import type { Policy, TdxImage } from '../policy/policy.ts';
 import { isoOf } from '../steps/clock.ts';
 import type { ReadCollateral } from './check-collateral.ts';
-import type { TcbLevel } from './collateral.ts';
 import type { PckPlatform } from './pck-extension.ts';
 import type { TdxRecord } from './plan.ts';
 import type { TdReport } from './quote.ts';
 
-export interface PolicySubject {
+export interface TdxSubject {
   readonly report: TdReport | undefined;
   readonly platform: PckPlatform | undefined;
   readonly collateral: ReadCollateral | undefined;
-  readonly levels: readonly TcbLevel[];
+  /** Of the TCB levels reached; none when one of them is not known. */
+  readonly tcbDates: readonly number[];
 }
 
 /** Returns the names of the images whose measurements the report has. */
-export function checkTdxPolicy(
-  record: TdxRecord,
-  subject: PolicySubject,
-  { policy, clock }: Context,
-): string[] {
+export function checkTdxPolicy(record: TdxRecord, subject: TdxSubject, { policy, clock }: Context): string[] {
   if (policy === undefined) {
     for (const id of [
       'policy',
@@ -34,13 +30,13 @@ export function checkTdxPolicy(
       record.waive(`tdx.${id}`);
     return [];
   }
-  const { report, platform, collateral, levels } = subject;
+  const { report, platform, collateral, tcbDates } = subject;
   record.check('tdx.policy', policy.tdx !== undefined, { expected: 'a tdx section', got: policy.name });
   if (collateral !== undefined) {
     checkEvaluationNumber(record, collateral, policy.tdx?.evaluationNumberMin);
     checkAge(record, collateral, policy.collateralAgeMaxMs, clock);
   }
-  checkTcbDate(record, levels, policy.tdx?.tcbDateMin);
+  checkTcbDate(record, tcbDates, policy.tdx?.tcbDateMin);
   checkPlatformId(record, platform, policy.tdx?.platforms);
   return report === undefined ? [] : checkImage(record, report, policy);
 }
@@ -74,16 +70,13 @@ function checkAge(
   });
 }
 
-function checkTcbDate(record: TdxRecord, levels: readonly TcbLevel[], min: string | undefined): void {
+function checkTcbDate(record: TdxRecord, dates: readonly number[], min: string | undefined): void {
   if (min === undefined) record.waive('tdx.tcb-date');
-  else
+  else if (dates.length > 0)
     record.check(
       'tdx.tcb-date',
-      levels.every(({ tcbDate }) => tcbDate >= Date.parse(min)),
-      {
-        expected: `${min} or later`,
-        got: levels.map(({ tcbDate }) => isoOf(tcbDate)).join(', ') || 'no level',
-      },
+      dates.every((date) => date >= Date.parse(min)),
+      { expected: `${min} or later`, got: dates.map(isoOf).join(', ') },
     );
 }
 

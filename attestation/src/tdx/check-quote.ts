@@ -1,5 +1,6 @@
 /** What can be said of the quote itself: header, PCK chain, signatures, the trust domain's attributes. */
 import { hexOf } from '@tussah/protocol/bytes';
+import { ByteReader } from '../bytes/byte-reader.ts';
 import { concatBytes, equalBytes, equalUnderMask, isZero } from '../bytes/bytes.ts';
 import { fromHex } from '../bytes/text-encodings.ts';
 import { acceptedRoots, type Context } from '../context.ts';
@@ -98,9 +99,17 @@ const attributes = { debug: 0n, lass: 27n, septVeDisable: 28n, pks: 30n, keyLock
 const bit = (n: bigint): bigint => 1n << n;
 const harmless = bit(attributes.lass) | bit(attributes.pks) | bit(attributes.keyLocker);
 
-export function checkTd(record: TdxRecord, { tdAttributes, mrServiceTd }: TdReport): void {
-  const view = new DataView(tdAttributes.buffer, tdAttributes.byteOffset, tdAttributes.length);
-  const bits = view.getBigUint64(0, true);
+/**
+ * XFAM: x87 and SSE are always on, and of the other extended features only those that the module lets a TD use (Intel TDX
+ * Module Base Architecture, "XFAM"; the mask is that of go-tdx-guest). The host chooses it.
+ */
+const xfam = { always: 0x3n, atMost: 0x6dbe7n } as const;
+
+const bitsOf = (bytes: Uint8Array): bigint => new ByteReader(bytes).u64('bits');
+
+export function checkTd(record: TdxRecord, report: TdReport): void {
+  const { mrServiceTd } = report;
+  const bits = bitsOf(report.tdAttributes);
   const got = `0x${bits.toString(16)}`;
   record.check('tdx.td.debug', (bits & bit(attributes.debug)) === 0n, { expected: 'bit 0 clear', got });
   record.check('tdx.td.sept-ve-disable', (bits & bit(attributes.septVeDisable)) !== 0n, {
@@ -111,6 +120,11 @@ export function checkTd(record: TdxRecord, { tdAttributes, mrServiceTd }: TdRepo
   record.check('tdx.td.attributes', (bits & ~known) === 0n, {
     expected: 'bits 27, 28, 30 and 31 at most',
     got,
+  });
+  const features = bitsOf(report.xfam);
+  record.check('tdx.td.xfam', (features & xfam.always) === xfam.always && (features & ~xfam.atMost) === 0n, {
+    expected: `0x${xfam.always.toString(16)} at least, 0x${xfam.atMost.toString(16)} at most`,
+    got: `0x${features.toString(16)}`,
   });
   record.check('tdx.td.service', mrServiceTd === undefined || isZero(mrServiceTd), {
     expected: 'none bound',

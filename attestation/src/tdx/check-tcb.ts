@@ -1,25 +1,20 @@
 /** Whether Intel knows the platform's, the quoting enclave's and the module's versions, and whether the policy allows them. */
 import { hexOf } from '@tussah/protocol/bytes';
-import { equalUnderMask } from '../bytes/bytes.ts';
+import { equalUnderMask, isZero } from '../bytes/bytes.ts';
 import { fromHex } from '../bytes/text-encodings.ts';
 import type { TdxPolicy } from '../policy/policy.ts';
-import type { QeIdentity, TcbInfo, TcbLevel, TcbStatus } from './collateral.ts';
+import type { IsvLevel, QeIdentity, TcbInfo, TcbLevel, TcbStatus } from './collateral.ts';
 import type { PckPlatform } from './pck-extension.ts';
 import type { TdxRecord } from './plan.ts';
 import type { Quote } from './quote.ts';
-import { isvLevel, moduleIdentity, moduleVersion, platformLevel, runningSvns, worstStatus } from './tcb.ts';
+import { isvLevel, mergedStatus, moduleIdentity, moduleVersion, platformLevel, runningSvns } from './tcb.ts';
 
 export interface TcbFacts {
-  /** The worst of the three; undefined when none is known. */
+  /** All of them merged; undefined when one of them is not known. */
   readonly status: TcbStatus | undefined;
   readonly advisories: readonly string[];
-  /** The platform's levels: at the TD's launch and, with TDX 1.5, now. */
-  readonly levels: readonly TcbLevel[];
-}
-
-interface Level {
-  readonly tcbStatus: TcbStatus;
-  readonly advisoryIDs: readonly string[];
+  /** Dates of the levels reached: platform (at the TD's launch and, with TDX 1.5, now), quoting enclave, module. */
+  readonly dates: readonly number[];
 }
 
 export function checkTcb(
@@ -32,25 +27,33 @@ export function checkTcb(
   }: { readonly tcbInfo: TcbInfo | undefined; readonly qeIdentity: QeIdentity | undefined },
   policy: TdxPolicy | undefined,
 ): TcbFacts {
-  const allowed: readonly TcbStatus[] = policy?.statuses ?? ['UpToDate'];
-  const levels = tcbInfo && platform ? checkPlatform(record, quote, platform, tcbInfo, allowed) : [];
-  const qe = qeIdentity === undefined ? [] : checkQe(record, quote, qeIdentity, allowed);
-  const modules = tcbInfo === undefined ? [] : checkModule(record, quote, tcbInfo, allowed);
-  const found: readonly Level[] = [...levels, ...qe, ...modules];
+  const platformLevels = tcbInfo && platform && checkPlatform(record, quote, platform, tcbInfo);
+  const qeLevels = qeIdentity && checkQe(record, quote, qeIdentity);
+  const moduleLevels = tcbInfo && checkModule(record, quote, tcbInfo);
+  const levels = [...(platformLevels ?? []), ...(qeLevels ?? []), ...(moduleLevels ?? [])];
+  const complete = platformLevels !== undefined && qeLevels !== undefined && moduleLevels !== undefined;
+  const status = complete ? mergedStatus(levels.map(({ tcbStatus }) => tcbStatus)) : undefined;
+  if (status !== undefined) {
+    const allowed: readonly TcbStatus[] = policy?.statuses ?? ['UpToDate'];
+    record.check('tdx.tcb.status', allowed.includes(status), {
+      expected: allowed.join(' or '),
+      got: `${status} (${levels.map(({ tcbStatus }) => tcbStatus).join(', ')})`,
+    });
+  }
   return {
-    status: worstStatus(found.map(({ tcbStatus }) => tcbStatus)),
-    advisories: [...new Set(found.flatMap(({ advisoryIDs }) => advisoryIDs))],
-    levels,
+    status,
+    advisories: [...new Set(levels.flatMap(({ advisoryIDs }) => advisoryIDs))],
+    dates: complete ? levels.map(({ tcbDate }) => tcbDate) : [],
   };
 }
 
+/** The levels reached; undefined when one of them is not known. So do those below. */
 function checkPlatform(
   record: TdxRecord,
   { report }: Quote,
   platform: PckPlatform,
   info: TcbInfo,
-  allowed: readonly TcbStatus[],
-): readonly TcbLevel[] {
+): readonly TcbLevel[] | undefined {
   record.check('tdx.tcb-info.fmspc', info.fmspc === platform.fmspc, {
     expected: platform.fmspc,
     got: info.fmspc,
@@ -65,24 +68,21 @@ function checkPlatform(
     expected: `a level among ${info.tcbLevels.length}`,
     got: `components ${platform.components.join(' ')}, PCE ${platform.pceSvn}, TDX ${hexOf(report.teeTcbSvn)}`,
   });
-  if (known) checkStatuses(record, 'tdx.tcb.platform-status', levels, allowed);
-  return levels;
+  return known ? levels : undefined;
 }
 
 function checkQe(
   record: TdxRecord,
   { qeReport }: Quote,
   identity: QeIdentity,
-  allowed: readonly TcbStatus[],
-) {
+): readonly IsvLevel[] | undefined {
   const level = isvLevel(identity.tcbLevels, qeReport.isvSvn);
   record.check('tdx.tcb.qe', level !== undefined, { expected: 'a level', got: `version ${qeReport.isvSvn}` });
-  if (level !== undefined) checkStatuses(record, 'tdx.tcb.qe-status', [level], allowed);
-  return level === undefined ? [] : [level];
+  return level && [level];
 }
 
 /** The first TDX module has no levels of its own; the platform's stand for it. */
-function checkModule(record: TdxRecord, { report }: Quote, info: TcbInfo, allowed: readonly TcbStatus[]) {
+function checkModule(record: TdxRecord, { report }: Quote, info: TcbInfo): readonly IsvLevel[] | undefined {
   const svns = runningSvns(report);
   const identities = svns.map((svn) => moduleIdentity(info, svn));
   const known = identities.filter((identity) => identity !== undefined);
@@ -90,7 +90,7 @@ function checkModule(record: TdxRecord, { report }: Quote, info: TcbInfo, allowe
     expected: info.tdxModuleIdentities.map(({ id }) => id).join(', '),
     got: `module version ${svns.map(moduleVersion).join(', ')}`,
   });
-  if (!all) return [];
+  if (!all) return undefined;
   const signer = hexOf(report.mrSignerSeam);
   record.check(
     'tdx.module.signer',
@@ -98,19 +98,25 @@ function checkModule(record: TdxRecord, { report }: Quote, info: TcbInfo, allowe
     { expected: known[0]?.mrsigner ?? '', got: signer },
   );
   const wanted = (text: string) => fromHex(text, 'TCB info');
+  // Zero whatever the mask is: QVL, 4.1.2.4.11.2.
   record.check(
     'tdx.module.attributes',
-    known.every((each) =>
-      equalUnderMask(report.seamAttributes, wanted(each.attributes), wanted(each.attributesMask)),
-    ),
+    isZero(report.seamAttributes) &&
+      known.every((each) =>
+        equalUnderMask(report.seamAttributes, wanted(each.attributes), wanted(each.attributesMask)),
+      ),
     {
-      expected: `${known[0]?.attributes} under ${known[0]?.attributesMask}`,
+      expected: `zero, and ${known[0]?.attributes} under ${known[0]?.attributesMask}`,
       got: hexOf(report.seamAttributes),
     },
   );
   const demanded = known.flatMap(({ levels }, i) =>
     levels === undefined ? [] : [{ levels, svn: svns[i]?.[0] ?? -1 }],
   );
+  if (demanded.length === 0) {
+    record.waive('tdx.module.level');
+    return [];
+  }
   const levels = demanded
     .map(({ levels, svn }) => isvLevel(levels, svn))
     .filter((level) => level !== undefined);
@@ -118,19 +124,5 @@ function checkModule(record: TdxRecord, { report }: Quote, info: TcbInfo, allowe
     expected: 'a level',
     got: `version ${demanded.map(({ svn }) => svn).join(', ')}`,
   });
-  if (reached) checkStatuses(record, 'tdx.module.status', levels, allowed);
-  return levels;
-}
-
-function checkStatuses(
-  record: TdxRecord,
-  id: 'tdx.tcb.platform-status' | 'tdx.tcb.qe-status' | 'tdx.module.status',
-  levels: readonly Level[],
-  allowed: readonly TcbStatus[],
-): void {
-  record.check(
-    id,
-    levels.every(({ tcbStatus }) => allowed.includes(tcbStatus)),
-    { expected: allowed.join(' or '), got: levels.map(({ tcbStatus }) => tcbStatus).join(', ') },
-  );
+  return reached ? levels : undefined;
 }

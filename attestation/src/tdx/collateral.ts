@@ -6,6 +6,7 @@ import * as v from 'valibot';
 import { parseJson } from '../bytes/json.ts';
 import { limits } from '../limits.ts';
 import { demand } from '../malformed.ts';
+import { parseAs } from '../schema.ts';
 
 const text = v.pipe(v.string(), v.maxLength(limits.collateralJsonCharacters));
 
@@ -28,11 +29,13 @@ export type TdxCollateral = v.InferOutput<typeof TdxCollateralSchema>;
 const hex = (bytes: number) =>
   v.pipe(v.string(), v.regex(new RegExp(`^[0-9a-fA-F]{${2 * bytes}}$`)), v.toLowerCase());
 const svn = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(65_535));
+const writtenBack = (ms: number) => (Number.isNaN(ms) ? '' : `${new Date(ms).toISOString().slice(0, 19)}Z`);
 const moment = v.pipe(
   v.string(),
   v.regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/),
+  // Engines differ about the 30th of February.
+  v.check((written) => writtenBack(Date.parse(written)) === written),
   v.transform((written) => Date.parse(written)),
-  v.safeInteger('not a date'),
 );
 /** A status that is not in this list is unknown, hence the whole document. */
 const StatusSchema = v.picklist([
@@ -48,15 +51,16 @@ export type TcbStatus = v.InferOutput<typeof StatusSchema>;
 
 const outcome = {
   tcbDate: moment,
-  tcbStatus: StatusSchema,
   advisoryIDs: v.optional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(64))), v.maxLength(512)), []),
 };
-const levels = <Tcb extends v.GenericSchema>(tcb: Tcb) =>
-  v.pipe(v.array(v.object({ tcb, ...outcome })), v.minLength(1), v.maxLength(limits.tcbLevels));
-const isvLevels = levels(v.object({ isvsvn: svn }));
+const levels = <Tcb extends v.GenericSchema, Status extends v.GenericSchema>(tcb: Tcb, tcbStatus: Status) =>
+  v.pipe(v.array(v.object({ tcb, tcbStatus, ...outcome })), v.minLength(1), v.maxLength(limits.tcbLevels));
+/** Of an enclave or a module by its own security version number. */
+const isvLevels = levels(v.object({ isvsvn: svn }), v.picklist(['UpToDate', 'OutOfDate', 'Revoked']));
 export type IsvLevel = v.InferOutput<typeof isvLevels>[number];
 
-const components = v.pipe(v.array(v.object({ svn })), v.length(16));
+const component = v.object({ svn: v.pipe(svn, v.maxValue(255)) });
+const components = v.pipe(v.array(component), v.length(16));
 const dated = {
   issueDate: moment,
   nextUpdate: moment,
@@ -86,7 +90,10 @@ export const TcbInfoSchema = v.object({
     ),
     [],
   ),
-  tcbLevels: levels(v.object({ sgxtcbcomponents: components, pcesvn: svn, tdxtcbcomponents: components })),
+  tcbLevels: levels(
+    v.object({ sgxtcbcomponents: components, pcesvn: svn, tdxtcbcomponents: components }),
+    StatusSchema,
+  ),
 });
 export type TcbInfo = v.InferOutput<typeof TcbInfoSchema>;
 export type TcbLevel = TcbInfo['tcbLevels'][number];
@@ -112,20 +119,12 @@ export function parseSigned<Schema extends v.GenericSchema>(
   what: string,
 ): v.InferOutput<Schema> {
   demand(json.length <= limits.collateralJsonCharacters, `${what}: too long`);
-  const parsed = v.safeParse(schema, parseJson(json, what));
-  demand(parsed.success, `${what}: ${problemOf(parsed.issues ?? [])}`);
-  return parsed.output;
+  return parseAs(schema, parseJson(json, what), what);
 }
-
-const problemOf = ([issue]: readonly v.BaseIssue<unknown>[]) =>
-  issue === undefined ? '' : `${v.getDotPath(issue) ?? 'the whole'}: ${issue.message}`;
 
 /** The eight members, from parsed JSON. Throws `Malformed`. */
-export function readCollateral(input: unknown): TdxCollateral {
-  const parsed = v.safeParse(TdxCollateralSchema, input);
-  demand(parsed.success, `collateral: ${problemOf(parsed.issues ?? [])}`);
-  return parsed.output;
-}
+export const readCollateral = (input: unknown): TdxCollateral =>
+  parseAs(TdxCollateralSchema, input, 'collateral');
 
 /** Members beyond those eight: DCAP's tools add the chain of the PCK CRL's issuer, which is in the quote as well. */
 export const unusedMembers = (input: unknown): string[] =>

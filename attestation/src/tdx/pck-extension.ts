@@ -25,17 +25,17 @@ export function pckPlatform(certificate: Certificate): PckPlatform {
   demand(extension !== undefined, 'PCK certificate: no SGX extension');
   const members = keyed(extension.value, SGX);
   const tcb = keyed(member(members, '2').raw, `${SGX}.2`);
-  const svn = (number: number) => {
+  const svn = (number: number, max: number) => {
     const value = smallInteger(member(tcb, String(number)), 'TCB component');
-    demand(value <= 0xffff, 'PCK certificate: a component above 16 bits');
+    demand(value <= max, `PCK certificate: TCB component ${number} above ${max}`);
     return value;
   };
   return {
     ppid: fixed(member(members, '1'), 16),
     pceId: fixed(member(members, '3'), 2),
     fmspc: fixed(member(members, '4'), 6),
-    components: Array.from({ length: COMPONENTS }, (_, i) => svn(i + 1)),
-    pceSvn: svn(COMPONENTS + 1),
+    components: Array.from({ length: COMPONENTS }, (_, i) => svn(i + 1, 0xff)),
+    pceSvn: svn(COMPONENTS + 1, 0xffff),
   };
 }
 

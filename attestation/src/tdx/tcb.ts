@@ -46,16 +46,16 @@ export function moduleIdentity(info: TcbInfo, svn: Uint8Array): ModuleIdentity |
 export const runningSvns = ({ teeTcbSvn, teeTcbSvn2 }: TdReport): readonly Uint8Array[] =>
   teeTcbSvn2 === undefined ? [teeTcbSvn] : [teeTcbSvn, teeTcbSvn2];
 
-const order: readonly TcbStatus[] = [
-  'UpToDate',
-  'SWHardeningNeeded',
-  'ConfigurationNeeded',
-  'ConfigurationAndSWHardeningNeeded',
-  'OutOfDate',
-  'OutOfDateConfigurationNeeded',
-  'Revoked',
-];
-
-/** For showing: the worst of several. What a policy allows is asked for each of them. */
-export const worstStatus = (statuses: readonly TcbStatus[]): TcbStatus | undefined =>
-  order.findLast((status) => statuses.includes(status));
+/**
+ * Several statuses as one, as Intel's library merges those of platform, module and quoting enclave (QVL, TcbLevelCheck.cpp
+ * and TdxModuleCheck.cpp): their names say what is in them. Who is out of date needs hardening anyway. Undefined for none.
+ */
+export function mergedStatus(statuses: readonly TcbStatus[]): TcbStatus | undefined {
+  if (statuses.length === 0) return undefined;
+  const some = (part: string) => statuses.some((status) => status.includes(part));
+  if (some('Revoked')) return 'Revoked';
+  if (some('OutOfDate')) return some('Configuration') ? 'OutOfDateConfigurationNeeded' : 'OutOfDate';
+  if (some('Configuration'))
+    return some('SWHardening') ? 'ConfigurationAndSWHardeningNeeded' : 'ConfigurationNeeded';
+  return some('SWHardening') ? 'SWHardeningNeeded' : 'UpToDate';
+}

@@ -1,1 +1,2 @@
 import '../suites/tdx.ts';
+import '../suites/tdx-wrong.ts';

@@ -53,7 +53,8 @@ export async function verifyTdx(evidence: TdxEvidence, context: Context): Promis
   ]);
   if (quote && collateral?.qeIdentity) checkQeReport(record, quote.qeReport, collateral.qeIdentity);
   const tcb = quote && collateral && checkTcb(record, quote, platform, collateral, context.policy?.tdx);
-  const subject = { report: quote?.report, platform, collateral, levels: tcb?.levels ?? [] };
+  const tcbDates = tcb?.dates ?? [];
+  const subject = { report: quote?.report, platform, collateral, tcbDates };
   const images = checkTdxPolicy(record, subject, context);
   if (evidence.expectedReportData === undefined) record.waive('tdx.report-data');
   else if (quote) checkReportData(record, quote, evidence.expectedReportData);
@@ -66,7 +67,7 @@ export async function verifyTdx(evidence: TdxEvidence, context: Context): Promis
       ...(quote && claimsOf(quote)),
       ...(platform && { ppid: platform.ppid, fmspc: platform.fmspc }),
       tcbStatus: tcb?.status ?? null,
-      tcbDates: tcb?.levels.map(({ tcbDate }) => isoOf(tcbDate)) ?? [],
+      tcbDates: tcbDates.map(isoOf),
       advisories: tcb?.advisories ?? [],
       evaluationNumber: collateral?.tcbInfo?.tcbEvaluationDataNumber ?? null,
       images,
@@ -91,5 +92,7 @@ const claimsOf = ({ version, report }: Quote) => ({
   rtmr: report.rtmr.map(hexOf),
   mrConfigId: hexOf(report.mrConfigId),
   mrSeam: hexOf(report.mrSeam),
+  tdAttributes: hexOf(report.tdAttributes),
+  xfam: hexOf(report.xfam),
   reportData: hexOf(report.reportData),
 });

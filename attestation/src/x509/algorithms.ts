@@ -52,22 +52,26 @@ export function publicKey(spki: Bytes, what: string): PublicKey {
   const algorithm = hexOf(reader.expect(tags.sequence, what).raw);
   const point = wholeBytes(reader.next(what), what);
   reader.end(what);
-  if (algorithm === rsaPssOnly || algorithms[algorithm] === 'rsa-pss-sha384')
-    return rsaKey(plainRsa(point), point, what);
-  const kind = keyAlgorithms[algorithm];
+  const isPss = algorithm === rsaPssOnly || algorithms[algorithm] === 'rsa-pss-sha384';
+  const kind = isPss ? 'rsa' : keyAlgorithms[algorithm];
   demand(kind !== undefined, `${what}: unknown kind of key`);
-  if (kind === 'rsa') return rsaKey(spki, point, what);
+  if (kind === 'rsa') {
+    checkRsa(point, what);
+    return { kind, spki: isPss ? plainRsa(point) : spki, point };
+  }
   const size = kind === 'p256' ? 65 : 97;
   demand(point.length === size && point[0] === 4, `${what}: not an uncompressed point`);
   return { kind, spki, point };
 }
 
-function rsaKey(spki: Bytes, point: Bytes, what: string): PublicKey {
+/** RFC 8017, appendix A.1.1. Exponents above 32 bits are something that engines differ about. */
+function checkRsa(point: Bytes, what: string): void {
   const key = wholeSequence(point, what);
   const modulus = integerPadded(key.next(what), what, 512);
   const firstBit = modulus.findIndex((byte) => byte !== 0);
   demand(firstBit >= 0 && modulus.length - firstBit >= 256, `${what}: an RSA key under 2048 bits`);
-  return { kind: 'rsa', spki, point };
+  integerPadded(key.next(what), what, 4);
+  key.end(what);
 }
 
 function plainRsa(point: Bytes): Bytes {
@@ -105,7 +109,10 @@ function imported(key: PublicKey): Promise<CryptoKey | null> {
   if (known !== undefined) return known;
   const importing = crypto.subtle
     .importKey('spki', key.spki, imports[key.kind], false, ['verify'])
-    .catch(() => null);
+    .catch(() => {
+      keys.delete(key);
+      return null;
+    });
   keys.set(key, importing);
   return importing;
 }

@@ -51,8 +51,8 @@ export function parseCertificate(raw: Bytes): Certificate {
   const key = latin1(raw);
   const known = parsed.get(key);
   if (known !== undefined) return known;
-  // A copy, so that no larger input is kept with it.
-  const certificate = parse(raw.slice());
+  // A copy, so that no larger input is kept with it, and nobody changes it. A Buffer's slice would be none.
+  const certificate = parse(new Uint8Array(raw));
   parsed.set(key, certificate);
   const [oldest] = parsed.keys();
   if (parsed.size > limits.rememberedCertificates && oldest !== undefined) parsed.delete(oldest);

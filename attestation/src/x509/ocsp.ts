@@ -1,11 +1,12 @@
 /** OCSP responses, RFC 6960 section 4.2. */
 import type { Bytes } from '../bytes/bytes.ts';
-import { DerReader, explicit, implicit, tags, wholeSequence } from '../der/der.ts';
+import { DerReader, explicit, implicit, tags, wholeSequence, type Element } from '../der/der.ts';
 import { integerHex, nextTime, octets, oid, time, wholeBytes } from '../der/values.ts';
 import { limits } from '../limits.ts';
 import { demand } from '../malformed.ts';
 import { rawEcdsa, signatureAlgorithm, type SignatureAlgorithm } from './algorithms.ts';
 import { parseCertificate, type Certificate } from './certificate.ts';
+import { readExtensions } from './extensions.ts';
 
 export type OcspHash = 'SHA-1' | 'SHA-256' | 'SHA-384';
 
@@ -16,7 +17,8 @@ export interface OcspAnswer {
   readonly serial: string;
   readonly status: 'good' | 'revoked' | 'unknown';
   readonly thisUpdateMs: number;
-  readonly nextUpdateMs: number;
+  /** Undefined: there may be newer information at any time. */
+  readonly nextUpdateMs: number | undefined;
 }
 
 export interface OcspResponse {
@@ -66,7 +68,7 @@ function readCertificates(der: Bytes): Certificate[] {
   return found;
 }
 
-/** ResponseData. A version other than the default is unknown; response extensions, such as a nonce, change nothing here. */
+/** ResponseData. A version other than the default is unknown. */
 function readData(data: DerReader): Pick<OcspResponse, 'responder' | 'answer'> {
   const id = data.next('responder id');
   demand(id.tag === explicit(1) || id.tag === explicit(2), 'OCSP response: an unknown responder id');
@@ -80,14 +82,14 @@ function readData(data: DerReader): Pick<OcspResponse, 'responder' | 'answer'> {
   const answers = data.sequence('responses');
   const answer = readAnswer(answers.sequence('single response'));
   demand(answers.done, 'OCSP response: more than one answer');
-  data.optional(explicit(1), 'response extensions');
+  refuseCritical(data.optional(explicit(1), 'response extensions'), [NONCE]);
   data.end('OCSP response');
   return { responder, answer };
 }
 
 function readAnswer(answer: DerReader): OcspAnswer {
   const id = answer.sequence('certificate id');
-  const algorithm = oid(id.sequence('hash algorithm').next('hash algorithm'), 'hash algorithm');
+  const algorithm = hashAlgorithm(id.sequence('hash algorithm'));
   const hash = hashes[algorithm];
   demand(hash !== undefined, `OCSP response: unknown hash algorithm ${algorithm}`);
   const issuerNameHash = octets(id.next('issuer name hash'), 'issuer name hash');
@@ -96,12 +98,35 @@ function readAnswer(answer: DerReader): OcspAnswer {
   id.end('certificate id');
   const status = statusOf(answer.next('certificate status').tag);
   const thisUpdateMs = nextTime(answer, 'this update');
-  const nextUpdate = new DerReader(answer.expect(explicit(0), 'next update').value);
-  const nextUpdateMs = nextTime(nextUpdate, 'next update');
-  nextUpdate.end('next update');
-  answer.optional(explicit(1), 'single extensions');
+  const nextUpdate = answer.optional(explicit(0), 'next update');
+  const nextUpdateMs = nextUpdate === undefined ? undefined : onlyTime(nextUpdate);
+  refuseCritical(answer.optional(explicit(1), 'single extensions'), []);
   answer.end('single response');
   return { hash, issuerNameHash, issuerKeyHash, serial, status, thisUpdateMs, nextUpdateMs };
+}
+
+/** Parameters are left out, or NULL (RFC 5754 section 2). */
+function hashAlgorithm(identifier: DerReader): string {
+  const algorithm = oid(identifier.next('hash algorithm'), 'hash algorithm');
+  identifier.optional(tags.null, 'hash algorithm');
+  identifier.end('hash algorithm');
+  return algorithm;
+}
+
+/** Section 4.4.1: whoever stapled the response, and not the verifier, asked with this nonce. */
+const NONCE = '1.3.6.1.5.5.7.48.1.2';
+
+function refuseCritical(holder: Element | undefined, known: readonly string[]): void {
+  if (holder === undefined) return;
+  for (const [id, { critical }] of readExtensions(holder.value, 'OCSP extension'))
+    demand(!critical || known.includes(id), `OCSP response: unknown critical extension ${id}`);
+}
+
+function onlyTime({ value }: Element): number {
+  const reader = new DerReader(value);
+  const ms = nextTime(reader, 'next update');
+  reader.end('next update');
+  return ms;
 }
 
 function statusOf(tag: number): OcspAnswer['status'] {

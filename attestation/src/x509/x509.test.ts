@@ -1,0 +1,2 @@
+import '../suites/x509.ts';
+import '../suites/revocation.ts';
