@@ -40,6 +40,8 @@ export const NetworkSchema = v.object({
   answered: count,
   completionTokens: count,
   guests: v.object({ accepted: v.boolean(), remainingNano: NanoSchema }),
+  /** Confidential nodes by model, and the lowest price asked; absent where the private tier is not offered. */
+  nodes: v.optional(v.array(v.object({ model: v.string(), nodes: count, price: PriceSchema }))),
   models: v.array(
     v.object({
       id: v.string(),

@@ -22,7 +22,8 @@ export function rowsOf(
   { receipt, transaction, contributors }: Settlement,
   balances: Map<string, bigint>,
 ): SettlementRows {
-  if (transaction === null) throw new Error('this settlement charges nothing');
+  if (transaction === null || receipt.tier === 'private')
+    throw new Error('this is no public settlement that charges something');
   return {
     receipt: [receipt.id, receipt.jobId, receipt.createdAtMs, JSON.stringify(receipt)],
     transaction: [transaction.key, transaction.atMs, receipt.id],

@@ -63,6 +63,8 @@ function ours(market: Market, jobs: readonly Job[], out: number): () => void {
   return turnover(out, take, (contributor) => {
     if (contributor === undefined) return;
     contributor.jobId = null;
+    // After a real answer its record is another one; the floor, too, reads the record each time.
+    contributor.classed = false;
     employ(turn, contributor);
   });
 }

@@ -5,7 +5,8 @@ import { dearestOf } from './bids.ts';
 import { admitGuest, queueGroupOf } from './guests.ts';
 import { takes } from './job-events.ts';
 import { ceilingOf, place } from './jobs.ts';
-import type { Flow, Job, JobRequest, Pool } from './state.ts';
+import { hold } from './reservations.ts';
+import type { Job, JobRequest, Pool } from './state.ts';
 import { note, type Turn } from './turn.ts';
 
 /** Admits a request and places its job, or refuses it at once with the reason. */
@@ -34,7 +35,7 @@ export function submit(turn: Turn, request: JobRequest): void {
   if (objection !== undefined) return refuse(turn, request, objection);
   const job = newJob(turn, pool, request, maxTokens, reservedNano);
   state.jobs.set(request.id, job);
-  hold(turn, job);
+  hold(state, job);
   place(turn, job);
 }
 
@@ -95,7 +96,7 @@ const newJob = (turn: Turn, pool: Pool, request: JobRequest, maxTokens: number, 
   phase: 'queued',
   maxTokens,
   reservedNano,
-  dearestNano: dearestOf(pool.model.price, request.prompt.ids.length, maxTokens, reservedNano),
+  dearest: dearestOf(pool.model.price, request.prompt.ids.length, maxTokens, reservedNano),
   submittedAtMs: turn.atMs,
   waitUntilMs: turn.atMs + request.maxWaitMs,
   lease: null,
@@ -112,14 +113,3 @@ const newJob = (turn: Turn, pool: Pool, request: JobRequest, maxTokens: number, 
   scheduledMs: Infinity,
   cut: null,
 });
-
-/** Reserves what a job can cost at most, and counts it for its flow. */
-export function hold(turn: Turn, job: Job): void {
-  const { reserved, flows } = turn.state;
-  const { payer, flow: name } = job.request;
-  reserved.set(payer, (reserved.get(payer) ?? 0n) + job.reservedNano);
-  const flow: Flow = flows.get(name) ?? { active: 0, queued: 0, reservedNano: 0n };
-  flow.active += 1;
-  flow.reservedNano += job.reservedNano;
-  flows.set(name, flow);
-}

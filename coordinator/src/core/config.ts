@@ -1,6 +1,7 @@
 /** What an operator may set of the dispatcher; times in milliseconds, money in nanoTON. */
 import type { Nano } from '@tussah/protocol/money';
 import { limits } from '@tussah/protocol/limits';
+import { privateLimits } from '@tussah/protocol/private/private-limits';
 
 export interface GuestCaps {
   /** Largest sum a day spent on guests: altogether, from one network address, to one contributor, to one owner. */
@@ -39,6 +40,14 @@ export interface CoreConfig {
   readonly failuresBeforeRest: number;
   readonly restMs: number;
   readonly guests: GuestCaps | null;
+  /** Whether confidential nodes are taken, and sealed jobs with them. */
+  readonly privateTier: boolean;
+  /** A node may ask for an epoch this often. */
+  readonly epochIntervalMs: number;
+  /** Sealed jobs that one node may have beyond those that it serves at once: it refuses them itself, with its signature. */
+  readonly nodeQueue: number;
+  /** Current bundles in the directory. */
+  readonly nodesMax: number;
 }
 
 export const defaultCoreConfig: CoreConfig = {
@@ -68,4 +77,8 @@ export const defaultCoreConfig: CoreConfig = {
     concurrentPerNetwork: 8,
     maxTokens: 2_048,
   },
+  privateTier: false,
+  epochIntervalMs: 5_000,
+  nodeQueue: 8,
+  nodesMax: privateLimits.concurrencyMax,
 };

@@ -4,7 +4,14 @@
  */
 import { Heap, type HeapItem } from './heap.ts';
 
-export type DeadlineKind = 'job' | 'checkpoint' | 'connection' | 'contributor';
+export type DeadlineKind =
+  | 'job'
+  | 'checkpoint'
+  | 'connection'
+  | 'contributor'
+  | 'node'
+  | 'epoch'
+  | 'sealed-job';
 
 interface Deadline extends HeapItem {
   atMs: number;
@@ -19,6 +26,9 @@ export class Deadlines {
     checkpoint: new Map(),
     connection: new Map(),
     contributor: new Map(),
+    node: new Map(),
+    epoch: new Map(),
+    'sealed-job': new Map(),
   };
 
   get size(): number {

@@ -5,7 +5,10 @@ import type { Nano } from '@tussah/protocol/money';
 import type { Receipt, SegmentFacts } from '@tussah/protocol/receipts';
 import type { FinishReason, Logprob } from '@tussah/protocol/sampling';
 import type { Transaction } from './ledger.ts';
-import type { ContributorStats, JobCheckpoint, JobRequest, SettlementDraft } from './state.ts';
+import type { ContributorStats } from './contributor-stats.ts';
+import type { PrivateEffect, PrivateEvent, PrivateNote } from './private/events.ts';
+import type { Refusal } from './refusal.ts';
+import type { JobCheckpoint, JobRequest, SettlementDraft } from './state.ts';
 
 export type HelloFrame = Extract<ContributorFrame, { type: 'hello' }>;
 
@@ -41,6 +44,7 @@ export type Event =
   | { readonly type: 'settlement-failed'; readonly jobId: string }
   /** A credit that the store has made durable. */
   | { readonly type: 'credited'; readonly transaction: Transaction }
+  | { readonly type: 'private'; readonly event: PrivateEvent }
   | { readonly type: 'drain' };
 
 /** A client comes back for the rest of an answer that a restart cut, and brings what no checkpoint holds. */
@@ -52,15 +56,6 @@ export interface Resumption extends Pick<JobRequest, 'flow' | 'prompt' | 'prompt
 }
 
 export type TimedEvent = Event & { readonly atMs: number };
-
-/** Why the coordinator ends a connection. */
-export interface Refusal {
-  readonly closeCode: number;
-  readonly code: string;
-  readonly message: string;
-  readonly remedy: string;
-  readonly retry: boolean;
-}
 
 export interface Answer {
   readonly finishReason: FinishReason;
@@ -111,10 +106,12 @@ export type Effect =
     }
   /** The job stays as it is. */
   | { readonly type: 'resume-refused'; readonly jobId: string; readonly failure: Failure<ErrorCode> }
+  | { readonly type: 'private'; readonly effect: PrivateEffect }
   | { readonly type: 'note'; readonly note: Note };
 
 /** For logs and metrics: what happened, never what was said. */
 export type Note =
+  | PrivateNote
   | { readonly kind: 'contributor-joined'; readonly publicKey: string; readonly resumed: boolean }
   | { readonly kind: 'contributor-left'; readonly publicKey: string; readonly reason: string }
   | { readonly kind: 'model-ready'; readonly publicKey: string; readonly build: string }

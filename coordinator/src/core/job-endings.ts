@@ -5,6 +5,7 @@ import { countGuest } from './guests.ts';
 import { takes } from './job-events.ts';
 import { enter, send } from './job-phases.ts';
 import { apply } from './ledger.ts';
+import { releaseHold } from './reservations.ts';
 import { settlementOf } from './settlement.ts';
 import type { Job, Outcome } from './state.ts';
 import { note, type Turn } from './turn.ts';
@@ -73,7 +74,7 @@ export function dismiss(turn: Turn, job: Job): void {
   turn.state.jobs.delete(job.request.id);
   turn.state.deadlines.forget('job', job.request.id);
   turn.state.deadlines.forget('checkpoint', job.request.id);
-  releaseReservation(turn, job);
+  releaseHold(turn.state, job);
 }
 
 /** Tells the client how its job ended. */
@@ -105,17 +106,4 @@ function end(turn: Turn, job: Job, outcome: Outcome, receipt: Receipt | null): v
     ttftMs: job.ttftMs,
     totalMs: turn.atMs - job.submittedAtMs,
   });
-}
-
-function releaseReservation(turn: Turn, job: Job): void {
-  const { reserved, flows } = turn.state;
-  const { payer, flow: flowName } = job.request;
-  const held = (reserved.get(payer) ?? 0n) - job.reservedNano;
-  if (held === 0n) reserved.delete(payer);
-  else reserved.set(payer, held);
-  const flow = flows.get(flowName);
-  if (flow === undefined) return;
-  flow.active -= 1;
-  flow.reservedNano -= job.reservedNano;
-  if (flow.active === 0) flows.delete(flowName);
 }

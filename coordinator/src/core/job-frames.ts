@@ -142,6 +142,7 @@ function rememberSuccess(turn: Turn, contributor: Contributor, lease: Lease): vo
   const smooth = (old: number | null, now: number) => (old === null ? now : old + (now - old) / 5);
   contributor.failuresInRow = 0;
   record.jobsDone += 1;
+  contributor.classed = false;
   record.tokens += lease.ids.length;
   if (lease.ids.length === 0) return;
   contributor.ttftMs = smooth(contributor.ttftMs, lease.firstTokenMs - lease.acceptedAtMs);

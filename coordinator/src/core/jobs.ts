@@ -59,7 +59,7 @@ export function employ(turn: Turn, contributor: Contributor): void {
   }
   const taken = turn.state.draining ? undefined : takeJob(turn, contributor);
   if (taken === undefined) {
-    offerToPools(contributor);
+    offerToPools(turn, contributor);
     return;
   }
   leftQueue(turn, taken.job);
@@ -94,7 +94,6 @@ function lease(turn: Turn, job: Job, contributor: Contributor, build: HeldBuild)
   job.tried.add(contributor.publicKey);
   job.attempts += 1;
   contributor.jobId = request.id;
-  contributor.offered = false;
   contributor.lastServed = turn.state.served++;
   poolOf(turn, job).running += 1;
   send(turn, contributor, {
@@ -201,6 +200,7 @@ export function loseLease(turn: Turn, job: Job, end: SegmentEnd, detail: string 
 
 function blameContributor(turn: Turn, contributor: Contributor): void {
   contributor.record.jobsFailed += 1;
+  contributor.classed = false;
   contributor.failuresInRow += 1;
   if (contributor.failuresInRow < turn.state.config.failuresBeforeRest) return;
   contributor.failuresInRow = 0;

@@ -1,109 +1,113 @@
 /**
- * A binary min-heap whose items lie beside their keys, two numbers each: the first decides, then the second. Sifting looks at
- * no item, so that it costs no visit to memory but the heap's own, however far apart the items are.
+ * A min-heap of whole numbers, each beside its key of two numbers: the first decides, then the second. All lie in one array,
+ * four children a node, so that sifting touches little memory, and none but the heap's own.
  *
  * `push`, `pop` and `rekeyTop` cost O(log n), `retain` O(n). Memory is at most four times what is inside, and some.
  */
-const WIDTH = 2;
+const LOG_CHILDREN = 2;
+const CHILDREN = 1 << LOG_CHILDREN;
+/** Columns: the key, and what it is the key of. */
+const WIDTH = 3;
+const SECOND = 1;
+const ITEM = 2;
 const LEAST = 8;
 
-export class KeyedHeap<Item> {
-  readonly #items: Item[] = [];
-  #keys = new Float64Array(WIDTH * LEAST);
+export class KeyedHeap {
+  #rows = new Float64Array(WIDTH * LEAST);
+  #size = 0;
 
   get size(): number {
-    return this.#items.length;
+    return this.#size;
   }
 
   /** Of the least; Infinity when there is none. */
   get topFirst(): number {
-    return this.#items.length === 0 ? Infinity : (this.#keys[0] as number);
+    return this.#size === 0 ? Infinity : (this.#rows[0] as number);
   }
 
   /** Of the least; Infinity when there is none. */
   get topSecond(): number {
-    return this.#items.length === 0 ? Infinity : (this.#keys[1] as number);
+    return this.#size === 0 ? Infinity : (this.#rows[SECOND] as number);
   }
 
-  peek(): Item | undefined {
-    return this.#items[0];
+  /** The least; -1 when there is none. */
+  peek(): number {
+    return this.#size === 0 ? -1 : (this.#rows[ITEM] as number);
   }
 
-  push(item: Item, first: number, second: number): void {
-    const items = this.#items;
-    let at = items.length;
-    items.push(item);
-    if (WIDTH * items.length > this.#keys.length) this.#resize(2 * this.#keys.length);
-    const keys = this.#keys;
+  push(item: number, first: number, second: number): void {
+    let at = this.#size++;
+    if (WIDTH * this.#size > this.#rows.length) this.#resize(2 * this.#rows.length);
+    const rows = this.#rows;
     while (at > 0) {
-      const parent = (at - 1) >> 1;
-      const above = keys[WIDTH * parent] as number;
-      if (above < first || (above === first && (keys[WIDTH * parent + 1] as number) <= second)) break;
+      const parent = (at - 1) >> LOG_CHILDREN;
+      const above = rows[WIDTH * parent] as number;
+      if (above < first || (above === first && (rows[WIDTH * parent + SECOND] as number) <= second)) break;
       this.#move(parent, at);
       at = parent;
     }
     this.#put(item, first, second, at);
   }
 
-  pop(): Item | undefined {
-    const items = this.#items;
-    const top = items[0];
-    const last = items.pop();
-    const from = WIDTH * items.length;
-    if (items.length > 0)
-      this.#sink(last as Item, this.#keys[from] as number, this.#keys[from + 1] as number, 0);
-    return top;
+  /** Removes the least, of which there must be one. */
+  pop(): void {
+    this.#size -= 1;
+    if (this.#size > 0) this.#sift(this.#size, 0);
   }
 
-  /** Gives the least item, of which there must be one, another key. */
+  /** Gives the least, of which there must be one, another key. */
   rekeyTop(first: number, second: number): void {
-    this.#sink(this.#items[0] as Item, first, second, 0);
+    this.#sink(this.peek(), first, second, 0);
   }
 
-  /** Drops all items that are not wanted. */
-  retain(wanted: (item: Item, first: number, second: number) => boolean): void {
-    const items = this.#items;
-    const keys = this.#keys;
+  /** Drops all that are not wanted. */
+  retain(wanted: (item: number, first: number, second: number) => boolean): void {
+    const rows = this.#rows;
     let kept = 0;
-    for (let at = 0; at < items.length; at++)
-      if (wanted(items[at] as Item, keys[WIDTH * at] as number, keys[WIDTH * at + 1] as number))
+    for (let at = 0; at < this.#size; at++) {
+      const row = WIDTH * at;
+      if (wanted(rows[row + ITEM] as number, rows[row] as number, rows[row + SECOND] as number))
         this.#move(at, kept++);
-    items.length = kept;
-    if (WIDTH * Math.max(kept, LEAST) * 4 <= keys.length) this.#resize(2 * WIDTH * Math.max(kept, LEAST));
-    for (let at = (kept >> 1) - 1; at >= 0; at--)
-      this.#sink(
-        items[at] as Item,
-        this.#keys[WIDTH * at] as number,
-        this.#keys[WIDTH * at + 1] as number,
-        at,
-      );
+    }
+    this.#size = kept;
+    const least = WIDTH * Math.max(kept, LEAST);
+    if (4 * least <= rows.length) this.#resize(2 * least);
+    for (let at = Math.floor((kept + CHILDREN - 2) / CHILDREN) - 1; at >= 0; at--) this.#sift(at, at);
   }
 
   #resize(numbers: number): void {
-    const keys = new Float64Array(numbers);
-    keys.set(this.#keys.subarray(0, numbers));
-    this.#keys = keys;
+    const rows = new Float64Array(numbers);
+    rows.set(this.#rows.subarray(0, numbers));
+    this.#rows = rows;
   }
 
-  #sink(item: Item, first: number, second: number, from: number): void {
-    const keys = this.#keys;
-    const { length } = this.#items;
+  /** Puts what is at one place to another, or below where it belongs. */
+  #sift(from: number, to: number): void {
+    const row = WIDTH * from;
+    const rows = this.#rows;
+    this.#sink(rows[row + ITEM] as number, rows[row] as number, rows[row + SECOND] as number, to);
+  }
+
+  #sink(item: number, first: number, second: number, from: number): void {
+    const rows = this.#rows;
     let at = from;
     for (;;) {
-      let child = 2 * at + 1;
-      if (child >= length) break;
-      let below = keys[WIDTH * child] as number;
-      if (child + 1 < length) {
-        const right = keys[WIDTH * child + 2] as number;
+      let child = CHILDREN * at + 1;
+      if (child >= this.#size) break;
+      const end = Math.min(child + CHILDREN, this.#size);
+      let least = rows[WIDTH * child] as number;
+      for (let other = child + 1; other < end; other++) {
+        const key = rows[WIDTH * other] as number;
         if (
-          right < below ||
-          (right === below && (keys[WIDTH * child + 3] as number) < (keys[WIDTH * child + 1] as number))
-        ) {
-          child += 1;
-          below = right;
-        }
+          key > least ||
+          (key === least &&
+            (rows[WIDTH * other + SECOND] as number) >= (rows[WIDTH * child + SECOND] as number))
+        )
+          continue;
+        child = other;
+        least = key;
       }
-      if (below > first || (below === first && (keys[WIDTH * child + 1] as number) >= second)) break;
+      if (least > first || (least === first && (rows[WIDTH * child + SECOND] as number) >= second)) break;
       this.#move(child, at);
       at = child;
     }
@@ -111,15 +115,19 @@ export class KeyedHeap<Item> {
   }
 
   #move(from: number, to: number): void {
-    const keys = this.#keys;
-    this.#items[to] = this.#items[from] as Item;
-    keys[WIDTH * to] = keys[WIDTH * from] as number;
-    keys[WIDTH * to + 1] = keys[WIDTH * from + 1] as number;
+    const rows = this.#rows;
+    this.#put(
+      rows[WIDTH * from + ITEM] as number,
+      rows[WIDTH * from] as number,
+      rows[WIDTH * from + SECOND] as number,
+      to,
+    );
   }
 
-  #put(item: Item, first: number, second: number, at: number): void {
-    this.#items[at] = item;
-    this.#keys[WIDTH * at] = first;
-    this.#keys[WIDTH * at + 1] = second;
+  #put(item: number, first: number, second: number, at: number): void {
+    const rows = this.#rows;
+    rows[WIDTH * at] = first;
+    rows[WIDTH * at + SECOND] = second;
+    rows[WIDTH * at + ITEM] = item;
   }
 }

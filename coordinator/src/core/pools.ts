@@ -3,9 +3,9 @@
  * ago) and a fair queue of jobs. Both look past whoever or whatever does not fit.
  */
 import { guestMayUse } from './guests.ts';
-import { exceeds } from './bids.ts';
+import { exceeds, type Dearest } from './bids.ts';
 import { kindOf } from './idle-pool.ts';
-import type { Contributor, HeldBuild, Job, Pool } from './state.ts';
+import type { Contributor, HeldBuild, Job, Pool, State } from './state.ts';
 import type { Turn } from './turn.ts';
 
 /** Contributors looked at to tell why nobody took a job. */
@@ -32,17 +32,30 @@ const speedClass = (contributor: Contributor, speed: number): number =>
   Math.floor(Math.log2(Math.max(Math.min(speed, ENOUGH) * reliabilityOf(contributor), 1 / 1024)));
 
 /** Offers an idle contributor in the pools of all its models, as it is now. */
-export function offerToPools(contributor: Contributor): void {
-  const { builds, record, away } = contributor;
-  contributor.offered = true;
-  const measured = record.tokensPerSecond;
+export function offerToPools({ state }: Turn, contributor: Contributor): void {
+  if (!contributor.classed) classify(contributor, state);
+  state.seats.offer(contributor.firstSeat, contributor.lastServed);
+}
+
+/** A contributor may not be taken from the pools any more. */
+export const withdraw = ({ state }: Turn, { firstSeat }: Contributor): void =>
+  state.seats.withdraw(firstSeat);
+
+function classify(contributor: Contributor, { seats }: State): void {
+  const ttftMs = contributor.ttftMs ?? 0;
+  const measured = contributor.record.tokensPerSecond;
   const kind = measured === null ? -1 : kindAt(contributor, measured);
-  const known = kind >= 0 && kind === contributor.kind;
+  contributor.classed = true;
+  if (measured !== null && kind === contributor.kind) {
+    seats.rateAll(contributor.firstSeat, measured, ttftMs);
+    return;
+  }
   contributor.kind = kind;
-  if (known && away === 0) return;
-  for (const build of builds)
-    if (!known || (away & build.bit) !== 0)
-      build.pool.idle.offer(build, kind < 0 ? kindAt(contributor, build.claimedTokensPerSecond) : kind);
+  for (const build of contributor.builds) {
+    const speed = speedOf(contributor, build);
+    seats.rate(build.seat, speed, ttftMs);
+    build.pool.idle.classify(build.seat, build, kind < 0 ? kindAt(contributor, speed) : kind);
+  }
 }
 
 const kindAt = (contributor: Contributor, speed: number): number =>
@@ -55,22 +68,34 @@ export function objection(
   build: HeldBuild,
   job: Job,
 ): 'tried' | 'build' | 'price' | 'speed' | 'guest' | undefined {
-  const { request } = job;
+  const { minTokensPerSecond, maxTtftMs } = job.request;
+  const isTooSlow =
+    (minTokensPerSecond !== undefined && speedOf(contributor, build) < minTokensPerSecond) ||
+    (maxTtftMs !== undefined && (contributor.ttftMs ?? 0) > maxTtftMs);
+  return objectionOfFast(turn, contributor, build, job) ?? (isTooSlow ? 'speed' : undefined);
+}
+
+/** The same for one that is known to be fast enough. */
+function objectionOfFast(
+  turn: Turn,
+  contributor: Contributor,
+  build: HeldBuild,
+  job: Job,
+): 'tried' | 'build' | 'price' | 'guest' | undefined {
   if (!isFresh(job)) {
     if (job.tried.has(contributor.publicKey)) return 'tried';
     const begun = buildOf(job);
     if (begun !== undefined && begun !== build.build) return 'build';
   }
-  if (
-    job.dearestNano !== null &&
-    (build.askNano > job.dearestNano || exceeds(build.ask, job.promptTokens, job.maxTokens, job.reservedNano))
-  )
-    return 'price';
-  if (request.minTokensPerSecond !== undefined && speedOf(contributor, build) < request.minTokensPerSecond)
-    return 'speed';
-  if (request.maxTtftMs !== undefined && (contributor.ttftMs ?? 0) > request.maxTtftMs) return 'speed';
-  if (!request.guest) return undefined;
+  if (job.dearest !== null && isTooDear(build, job, job.dearest)) return 'price';
+  if (!job.request.guest) return undefined;
   return guestMayUse(turn.state, turn.atMs, contributor, build, job) ? undefined : 'guest';
+}
+
+function isTooDear({ ask, askNano, listSplit }: HeldBuild, job: Job, dearest: Dearest): boolean {
+  if (askNano > (listSplit ? dearest.listSplit : dearest.anySplit)) return true;
+  if (listSplit && askNano <= dearest.payable) return false;
+  return exceeds(ask, job.promptTokens, job.maxTokens, job.reservedNano);
 }
 
 /** The build that an answer was begun with, and must go on with. */
@@ -79,6 +104,8 @@ const buildOf = (job: Job): string | undefined => job.segments[0]?.build;
 /** Nobody has had it, in this life of the coordinator or another: most jobs are so, and need no closer look. */
 const isFresh = ({ attempts, checkpointedTokens }: Job): boolean =>
   attempts === 0 && checkpointedTokens === null;
+
+const anyAsk = { listSplit: Infinity, anySplit: Infinity };
 
 /** Takes the best idle contributor for a job out of all pools. */
 export function takeContributor(
@@ -90,11 +117,11 @@ export function takeContributor(
     build: isFresh(job) ? undefined : buildOf(job),
     minSpeed: job.request.minTokensPerSecond ?? 0,
     maxTtftMs: job.request.maxTtftMs ?? Infinity,
-    maxAskNano: job.dearestNano ?? Infinity,
-    accepts: (seat) => objection(turn, seat.holder, seat, job) === undefined,
+    maxAskNano: job.dearest ?? anyAsk,
+    accepts: (build) => objectionOfFast(turn, build.holder, build, job) === undefined,
   });
   if (build === undefined) return undefined;
-  build.holder.offered = false;
+  withdraw(turn, build.holder);
   return { contributor: build.holder, build };
 }
 
@@ -107,7 +134,9 @@ export function takeJob(turn: Turn, contributor: Contributor): { job: Job; build
     const { pool } = build;
     if (pool.queue.size === 0) continue;
     const job = pool.queue.take((waiting) => objection(turn, contributor, build, waiting) === undefined);
-    if (job !== undefined) return { job, build };
+    if (job === undefined) continue;
+    withdraw(turn, contributor);
+    return { job, build };
   }
   return undefined;
 }

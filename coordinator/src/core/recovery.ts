@@ -4,7 +4,6 @@
  */
 import { hashOfIds } from '@tussah/protocol/bytes';
 import { errorKinds, failure, type ErrorCode } from '@tussah/protocol/errors';
-import { hold } from './admission.ts';
 import { dearestOf } from './bids.ts';
 import { checkpoint } from './checkpoints.ts';
 import type { Resumption } from './events.ts';
@@ -12,6 +11,7 @@ import { dismiss, settleInterrupted } from './job-endings.ts';
 import { takes } from './job-events.ts';
 import { enter, send } from './job-phases.ts';
 import { endLease, leaveQueue, place, release, schedule } from './jobs.ts';
+import { hold } from './reservations.ts';
 import type { Job, JobCheckpoint, OpenSegment, SegmentDraft } from './state.ts';
 import { note, type Codec, type Turn } from './turn.ts';
 
@@ -22,7 +22,7 @@ export function recover(turn: Turn, checkpoints: readonly JobCheckpoint[]): void
     const { id, model, resumable } = job.request;
     if (turn.state.jobs.has(id)) throw new Error(`job ${id} was recovered twice`);
     turn.state.jobs.set(id, job);
-    hold(turn, job);
+    hold(turn.state, job);
     note(turn, { kind: 'job-interrupted', jobId: id, model, resumable: resumable !== null });
     if (resumable === null || !turn.state.pools.has(model)) settleInterrupted(turn, job);
     else schedule(turn, job);
@@ -39,7 +39,7 @@ function interruptedJob(turn: Turn, written: JobCheckpoint): Job {
     phase: 'interrupted',
     maxTokens,
     reservedNano,
-    dearestNano: price === undefined ? null : dearestOf(price, promptTokens, maxTokens, reservedNano),
+    dearest: price === undefined ? null : dearestOf(price, promptTokens, maxTokens, reservedNano),
     submittedAtMs,
     waitUntilMs: turn.atMs + turn.state.config.resumeWindowMs,
     lease: null,

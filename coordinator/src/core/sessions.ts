@@ -5,13 +5,16 @@
 import type { ContributorFrame } from '@tussah/protocol/contributor-frames';
 import { closeCodes, PROTOCOL } from '@tussah/protocol/contributor-frames';
 import { priceFromWire } from '@tussah/protocol/money';
-import type { Event, HelloFrame, Refusal } from './events.ts';
+import type { Event, HelloFrame } from './events.ts';
 import { takes } from './job-events.ts';
 import { onJobFrame } from './job-frames.ts';
+import { isSplitAs } from './bids.ts';
 import { employ, loseLease, schedule } from './jobs.ts';
 import { ledgerAccounts } from './ledger.ts';
 import { limits } from '@tussah/protocol/limits';
-import type { Connection, ConnectionPhase, Contributor } from './state.ts';
+import { withdraw } from './pools.ts';
+import type { Refusal } from './refusal.ts';
+import type { Connection, ConnectionPhase, Contributor, HeldBuild } from './state.ts';
 import { lookAgain, note, type Turn } from './turn.ts';
 
 /** Frames that may arrive in each phase of a connection. */
@@ -138,7 +141,7 @@ function dispatch(
       return onJobFrame(turn, contributor, frame);
     case 'status':
       contributor.state = frame.state;
-      contributor.offered = false;
+      withdraw(turn, contributor);
       employ(turn, contributor);
       return undefined;
     case 'pong':
@@ -177,10 +180,10 @@ export function prove(turn: Turn, event: Extract<Event, { type: 'hello-checked' 
 
 const newContributor = (turn: Turn, event: Extract<Event, { type: 'hello-checked' }>): Contributor => ({
   // First what matching looks at, close together.
-  offered: false,
   lastServed: turn.state.served++,
-  away: 0,
+  firstSeat: -1,
   kind: -1,
+  classed: false,
   jobId: null,
   connectionId: null,
   state: 'ready',
@@ -244,15 +247,16 @@ function announce(
   const at = known < 0 ? builds.length : known;
   if (at >= limits.buildsPerContributor) return 'too many builds';
   const before = builds[at];
-  before?.pool.idle.left(before);
-  contributor.away |= 1 << at;
-  builds[at] = {
-    idleClass: null,
-    liesSince: -1,
+  before?.pool.idle.withdraw(before.seat);
+  contributor.classed = false;
+  contributor.kind = -1;
+  const seat = before?.seat ?? (contributor.firstSeat = turn.state.seats.add(contributor.firstSeat));
+  const build: HeldBuild = {
     holder: contributor,
-    bit: 1 << at,
+    seat,
     askNano: Number(ask.promptNanoPerMillion + ask.completionNanoPerMillion),
     pool,
+    listSplit: isSplitAs(list, ask),
     build: frame.build,
     // The catalogue's own string: the frame's would be kept once for each contributor.
     model: pool.model.id,
@@ -260,6 +264,8 @@ function announce(
     claimedTokensPerSecond: frame.tokensPerSecond,
     ask,
   };
+  builds[at] = build;
+  turn.state.seats.assign(seat, build, build.askNano);
   pool.holders.add(contributor);
   note(turn, { kind: 'model-ready', publicKey: contributor.publicKey, build: frame.build });
   employ(turn, contributor);
@@ -289,7 +295,7 @@ export function close(turn: Turn, connectionId: string): void {
   if (contributor?.connectionId !== connectionId) return;
   contributor.connectionId = null;
   contributor.detachedAtMs = turn.atMs;
-  contributor.offered = false;
+  withdraw(turn, contributor);
   const job = turn.state.jobs.get(contributor.jobId ?? '');
   if (job !== undefined) schedule(turn, job);
   lookAgain(turn, 'contributor', contributor.publicKey, turn.atMs + turn.state.config.resumeGraceMs);
@@ -299,7 +305,7 @@ export function close(turn: Turn, connectionId: string): void {
 function leave(turn: Turn, contributor: Contributor, reason: string): void {
   contributor.connectionId = null;
   contributor.detachedAtMs = turn.atMs;
-  contributor.offered = false;
+  withdraw(turn, contributor);
   const job = turn.state.jobs.get(contributor.jobId ?? '');
   if (takes(job, 'contributor-left')) loseLease(turn, job, 'lost', reason);
   turn.state.contributors.delete(contributor.publicKey);
@@ -307,8 +313,10 @@ function leave(turn: Turn, contributor: Contributor, reason: string): void {
   for (const build of contributor.builds) {
     const pool = turn.state.pools.get(build.model);
     pool?.holders.delete(contributor);
-    pool?.idle.left(build);
+    pool?.idle.withdraw(build.seat);
+    turn.state.seats.remove(build.seat);
   }
+  contributor.firstSeat = -1;
   note(turn, { kind: 'contributor-left', publicKey: contributor.publicKey, reason });
 }
 
@@ -321,7 +329,7 @@ export function withdrawSilent(turn: Turn, connectionId: string): void {
   const connection = turn.state.connections.get(connectionId);
   const contributor = turn.state.contributors.get(connection?.publicKey ?? '');
   if (connection === undefined || contributor === undefined) return;
-  if (turn.atMs >= silentAtMs(turn, connection)) contributor.offered = false;
+  if (turn.atMs >= silentAtMs(turn, connection)) withdraw(turn, contributor);
 }
 
 /** A connection's time has come: too slow a hello, a ping that is due, or a silence that lasted. */

@@ -5,11 +5,15 @@ import type { ErrorCode } from '@tussah/protocol/errors';
 import type { Nano, Price } from '@tussah/protocol/money';
 import type { ReceiptBody, SegmentEnd } from '@tussah/protocol/receipts';
 import type { FinishReason, Sampling } from '@tussah/protocol/sampling';
+import type { Dearest } from './bids.ts';
 import type { CoreConfig } from './config.ts';
+import type { ContributorStats } from './contributor-stats.ts';
 import { Deadlines } from './deadlines.ts';
 import { FairQueue } from './fair-queue.ts';
-import { IdlePool, type Holder, type Seat } from './idle-pool.ts';
+import { IdlePool, type IdleClass, type Ware } from './idle-pool.ts';
 import type { Balances, Transaction } from './ledger.ts';
+import { initialPrivateState, type PrivateState } from './private/state.ts';
+import { Seats } from './seats.ts';
 
 /** What the core needs to know of a model, from the catalogue. */
 export interface ModelInfo {
@@ -38,20 +42,29 @@ export interface Connection {
 }
 
 /** A build a contributor is ready to serve. */
-export interface HeldBuild extends Seat {
+export interface HeldBuild extends Ware {
   readonly holder: Contributor;
+  /** Its number in the table of seats. */
+  readonly seat: number;
+  /** The price asked, prompt and completion together, in nanoTON per million tokens: for the order only, hence a number. */
+  readonly askNano: number;
   readonly pool: Pool;
   readonly model: string;
-  readonly build: string;
   readonly profile: EngineProfile;
   readonly claimedTokensPerSecond: number;
   readonly ask: Price;
 }
 
 /** A proven key with a session: connected, or lost for less than the grace. */
-export interface Contributor extends Holder {
-  /** As which kind it was offered last; -1 when its builds were of several kinds, or never. */
+export interface Contributor {
+  /** Order of service. */
+  lastServed: number;
+  /** One of its seats in the pools; -1 when it has none. */
+  firstSeat: number;
+  /** As which kind its builds are classed; -1 when they are of several kinds, or not classed yet. */
   kind: number;
+  /** Whether that is still so: false after a job that changed its record. */
+  classed: boolean;
   readonly publicKey: string;
   readonly sessionId: string;
   wallet: string | null;
@@ -69,13 +82,6 @@ export interface Contributor extends Holder {
   restUntilMs: number;
   /** Smoothed time to the first token; null before the first job. */
   ttftMs: number | null;
-}
-
-export interface ContributorStats {
-  jobsDone: number;
-  jobsFailed: number;
-  tokens: number;
-  tokensPerSecond: number | null;
 }
 
 /** `interrupted`: cut by a restart of the coordinator, known from its checkpoint alone. */
@@ -189,8 +195,8 @@ export interface Job {
   phase: JobPhase;
   readonly maxTokens: number;
   readonly reservedNano: Nano;
-  /** Whoever asks more, both parts of the price together, is too dear; null when nobody is. */
-  readonly dearestNano: number | null;
+  /** Whoever asks more is too dear; null when nobody is. */
+  readonly dearest: Dearest | null;
   readonly submittedAtMs: number;
   /** While queued or interrupted: when waiting ends. */
   waitUntilMs: number;
@@ -252,6 +258,8 @@ export interface State {
   readonly connections: Map<string, Connection>;
   readonly contributors: Map<string, Contributor>;
   readonly pools: Map<string, Pool>;
+  /** Of all pools. */
+  readonly seats: Seats<HeldBuild, IdleClass>;
   readonly jobs: Map<string, Job>;
   /** Held for running jobs, by the payer's ledger account; removed when nothing. */
   readonly reserved: Map<string, Nano>;
@@ -260,6 +268,7 @@ export interface State {
   readonly deadlines: Deadlines;
   /** Jobs that wait in all pools. */
   queued: number;
+  readonly private: PrivateState;
   /** Counts turns of service. */
   served: number;
   answered: number;
@@ -275,10 +284,11 @@ export interface InitialState {
 }
 
 export function initialState(from: InitialState): State {
+  const seats = new Seats<HeldBuild, IdleClass>();
   const pool = (model: ModelInfo): Pool => ({
     model,
     holders: new Set(),
-    idle: new IdlePool<HeldBuild>(),
+    idle: new IdlePool(seats),
     queue: new FairQueue<Job>(),
     running: 0,
   });
@@ -290,12 +300,14 @@ export function initialState(from: InitialState): State {
     connections: new Map(),
     contributors: new Map(),
     pools: new Map(from.models.map((model) => [model.id, pool(model)])),
+    seats,
     jobs: new Map(),
     reserved: new Map(),
     flows: new Map(),
     guests: { day: 0, spentNano: 0n, byNetwork: new Map(), byContributor: new Map(), byOwner: new Map() },
     deadlines: new Deadlines(),
     queued: 0,
+    private: initialPrivateState(),
     served: 0,
     answered: from.totals.answered,
     completionTokens: from.totals.completionTokens,

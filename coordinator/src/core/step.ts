@@ -2,7 +2,7 @@
  * The dispatcher: `step(state, event, codecs) -> { state, effects }`. The state given is consumed: it is changed in place and
  * returned, and nobody may keep it. No clock, no randomness, no I/O: production, recovery and simulation run this function.
  */
-import type { Effect, Refusal, TimedEvent } from './events.ts';
+import type { Effect, TimedEvent } from './events.ts';
 import { submit } from './admission.ts';
 import { onCheckpointDue } from './checkpoints.ts';
 import { onSettled, onSettlementFailed } from './job-endings.ts';
@@ -10,6 +10,11 @@ import { onSegmentChecked } from './job-frames.ts';
 import { abandon, onDeadline } from './jobs.ts';
 import { apply } from './ledger.ts';
 import { recover, resume, suspend, suspendInterrupted } from './recovery.ts';
+import type { Refusal } from './refusal.ts';
+import { onEpochDeadline } from './private/epochs.ts';
+import { drainNodes, onNodeDeadline } from './private/sessions.ts';
+import { takePrivate } from './private/step.ts';
+import { onSealedDeadline } from './private/verdicts.ts';
 import {
   close,
   drainAll,
@@ -63,8 +68,11 @@ function take(turn: Turn, event: TimedEvent): void {
       return onSettlementFailed(turn, event.jobId);
     case 'credited':
       return apply(turn.state.balances, event.transaction);
+    case 'private':
+      return takePrivate(turn, event.event);
     case 'drain':
       turn.state.draining = true;
+      drainNodes(turn, RECONNECT_AFTER_MS);
       suspendInterrupted(turn);
       return drainAll(turn, RECONNECT_AFTER_MS);
     default:
@@ -87,6 +95,9 @@ function tick(turn: Turn): void {
       if (kind === 'job') onDeadline(turn, id);
       else if (kind === 'checkpoint') onCheckpointDue(turn, id);
       else if (kind === 'contributor') onContributorDeadline(turn, id);
+      else if (kind === 'node') onNodeDeadline(turn, id);
+      else if (kind === 'epoch') onEpochDeadline(turn, id);
+      else if (kind === 'sealed-job') onSealedDeadline(turn, id);
   }
 }
 

@@ -4,6 +4,7 @@ import { priceToWire, type Price } from '@tussah/protocol/money';
 import type { Network } from '@tussah/protocol/network';
 import { today } from './guests.ts';
 import { ledgerAccounts } from './ledger.ts';
+import { nodesByModel } from './private/views.ts';
 import type { Pool, State } from './state.ts';
 
 export function networkOf(state: State, atMs: number): Network {
@@ -11,7 +12,8 @@ export function networkOf(state: State, atMs: number): Network {
   return {
     atMs,
     coordinator: state.coordinator,
-    tiers: ['public'],
+    tiers: state.config.privateTier ? ['public', 'private'] : ['public'],
+    ...(state.config.privateTier ? { nodes: nodesByModel(state.private) } : {}),
     contributors: state.contributors.size,
     running: models.reduce((sum, model) => sum + model.running, 0),
     queued: models.reduce((sum, model) => sum + model.queued, 0),

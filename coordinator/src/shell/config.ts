@@ -38,6 +38,10 @@ export const settings = {
     default: '30000',
   },
   'trust-proxy': { help: 'true behind a reverse proxy that sets X-Forwarded-For.', default: 'false' },
+  'node-policy': {
+    help: 'File of the policy for confidential nodes (attestation/README.md); without one there is no private tier.',
+    default: '',
+  },
   'log-level': { help: 'fatal, error, warn, info, debug or silent.', default: 'info' },
 } as const satisfies Record<string, Setting>;
 
@@ -57,6 +61,8 @@ export interface CoordinatorConfig {
   readonly connectionsPerNetwork: number;
   readonly connectionsMax: number;
   readonly trustProxy: boolean;
+  /** Null where there is no private tier. */
+  readonly nodePolicyFile: string | null;
   readonly logLevel: string;
 }
 
@@ -96,13 +102,13 @@ export function readConfig(args: readonly string[], env: NodeJS.ProcessEnv, root
     if (values.includes(text(name))) return text(name);
     throw new ConfigError(`--${name} must be one of ${values.join(', ')}, not "${text(name)}".`);
   };
-  const folder = (name: SettingName): string =>
+  const path = (name: SettingName): string =>
     isAbsolute(text(name)) ? text(name) : resolve(root, text(name));
   return {
     host: text('host'),
     port: whole('port', 0, 65_535),
-    dataFolder: folder('data'),
-    siteFolder: folder('site'),
+    dataFolder: path('data'),
+    siteFolder: path('site'),
     feeBasisPoints: whole('fee-basis-points', 0, 10_000),
     guestFundNano: ton('guest-fund-ton'),
     guestDailyNano: ton('guest-daily-ton'),
@@ -112,6 +118,7 @@ export function readConfig(args: readonly string[], env: NodeJS.ProcessEnv, root
     connectionsPerNetwork: whole('connections-per-network', 1, 1_000_000),
     connectionsMax: whole('connections-max', 1, 1_000_000),
     trustProxy: oneOf('trust-proxy', ['true', 'false']) === 'true',
+    nodePolicyFile: text('node-policy') === '' ? null : path('node-policy'),
     logLevel: oneOf('log-level', logLevels),
   };
 }

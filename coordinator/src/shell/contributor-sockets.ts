@@ -13,24 +13,18 @@ import {
 } from '@tussah/protocol/contributor-frames';
 import { failure } from '@tussah/protocol/errors';
 import { limits } from '@tussah/protocol/limits';
-import * as v from 'valibot';
 import { WebSocket, WebSocketServer, type RawData } from 'ws';
-import type { Event, Refusal } from '../core/events.ts';
-import { networkOf } from './accounts.ts';
+import type { Event } from '../core/events.ts';
+import type { Refusal } from '../core/refusal.ts';
 import { answerWithoutRoute } from './http/without-route.ts';
+import { breach, frameTooLarge, readFrame } from './read-frame.ts';
+import { pathOf, type SocketDoor } from './socket-door.ts';
 import { TokenBucket } from './token-bucket.ts';
 
 /** What may wait in memory for one slow contributor. */
 const UNSENT_BYTES_MAX = 8 * 1024 * 1024;
 /** Time for the last frame and the close handshake before the socket is cut. */
 const CLOSE_GRACE_MS = 2_000;
-
-export interface SocketLimits {
-  readonly connections: number;
-  readonly connectionsPerNetwork: number;
-  /** Whether a proxy in front tells addresses in X-Forwarded-For. */
-  readonly trustProxy: boolean;
-}
 
 /** Who is told what happens on a socket. */
 interface Listener {
@@ -48,21 +42,6 @@ class Peer extends WebSocket {
   listener!: Listener;
 }
 
-const breach = (closeCode: number, code: string, message: string, remedy: string): Refusal => ({
-  closeCode,
-  code,
-  message,
-  remedy,
-  retry: true,
-});
-
-const frameTooLarge = breach(
-  closeCodes.frameTooLarge,
-  'frame_too_large',
-  `A frame was larger than ${limits.contributorFrameBytes} bytes.`,
-  'Send smaller frames.',
-);
-
 const tooFast = breach(
   closeCodes.tooFast,
   'too_fast',
@@ -70,20 +49,12 @@ const tooFast = breach(
   'Put more tokens into one text-delta.',
 );
 
-/** A hello of another version, whatever else has changed in it. */
-const otherProtocol = v.object({
-  type: v.literal('hello'),
-  protocol: v.pipe(v.string(), v.notValue(PROTOCOL)),
-});
-const protocolMismatch: Refusal = {
-  ...breach(
-    closeCodes.protocolMismatch,
-    'protocol_mismatch',
-    `This coordinator speaks ${PROTOCOL}.`,
-    'Use a contributor of the same version as the coordinator.',
-  ),
-  retry: false,
-};
+const reader = {
+  schema: ContributorFrameSchema,
+  protocol: PROTOCOL,
+  bytesMax: limits.contributorFrameBytes,
+  peer: 'contributor',
+} as const;
 
 /** Why a socket never becomes a connection. */
 const turnedAway = {
@@ -95,8 +66,7 @@ const turnedAway = {
 export class ContributorSockets {
   readonly #server: InstanceType<typeof WebSocketServer<typeof Peer>>;
   readonly #peers = new Map<string, Peer>();
-  readonly #byNetwork = new Map<string, number>();
-  readonly #limits: SocketLimits;
+  readonly #door: SocketDoor;
   readonly #post: (event: Event) => void;
   readonly #now: () => number;
   readonly #listener: Listener = {
@@ -108,8 +78,8 @@ export class ContributorSockets {
   readonly dropped = { full: 0, network_full: 0, handshake: 0, slow: 0 };
   #next = 0;
 
-  constructor(socketLimits: SocketLimits, post: (event: Event) => void, now: () => number) {
-    this.#limits = socketLimits;
+  constructor(door: SocketDoor, post: (event: Event) => void, now: () => number) {
+    this.#door = door;
     this.#post = post;
     this.#now = now;
     this.#server = new WebSocketServer({
@@ -136,9 +106,11 @@ export class ContributorSockets {
     return this.#peers.size;
   }
 
-  /** Takes over upgrades on this server; it lets only those to `/worker` come through. */
+  /** Takes over upgrades to `/worker` on this server. */
   attach(server: Server): void {
-    server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
+    server.on('upgrade', (request, socket, head) => {
+      if (pathOf(request) === '/worker') this.#upgrade(request, socket, head);
+    });
   }
 
   send(connectionId: string, frame: CoordinatorFrame): void {
@@ -169,10 +141,9 @@ export class ContributorSockets {
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', destroy);
-    const network = networkOf(addressOf(request, this.#limits.trustProxy));
-    if (this.#peers.size >= this.#limits.connections) return this.#turnAway(socket, 'full');
-    if ((this.#byNetwork.get(network) ?? 0) >= this.#limits.connectionsPerNetwork)
-      return this.#turnAway(socket, 'network_full');
+    const network = this.#door.networkOf(request);
+    const closed = this.#door.closedFor(network);
+    if (closed !== undefined) return this.#turnAway(socket, closed);
     this.#server.handleUpgrade(request, socket, head, (peer) => {
       // From here on ws listens.
       socket.off('error', destroy);
@@ -191,7 +162,7 @@ export class ContributorSockets {
     peer.bucket = new TokenBucket(limits.framesPerSecond, limits.frameBurst, this.#now());
     peer.listener = this.#listener;
     this.#peers.set(peer.connectionId, peer);
-    this.#byNetwork.set(network, (this.#byNetwork.get(network) ?? 0) + 1);
+    this.#door.enter(network);
     // The same functions for all: some of each one's own would take more memory than all else that we add to a socket.
     peer
       .on('message', onMessage)
@@ -206,9 +177,9 @@ export class ContributorSockets {
   #message(peer: Peer, data: RawData, isBinary: boolean): void {
     if (!this.#inTime(peer)) return;
     const { connectionId } = peer;
-    const { frame, refusal } = readFrame(data, isBinary);
+    const { frame, refusal } = readFrame(reader, data, isBinary);
     if (refusal !== undefined) this.#post({ type: 'connection-breached', connectionId, refusal });
-    else if (frame !== undefined) this.#post({ type: 'frame-received', connectionId, frame });
+    else this.#post({ type: 'frame-received', connectionId, frame });
   }
 
   #inTime({ connectionId, bucket }: Peer): boolean {
@@ -225,16 +196,14 @@ export class ContributorSockets {
     // 1009 is ws's own answer to a frame over maxPayload: a breach, not a lost connection.
     this.#post(
       code === 1009
-        ? { type: 'connection-breached', connectionId, refusal: frameTooLarge }
+        ? { type: 'connection-breached', connectionId, refusal: frameTooLarge(limits.contributorFrameBytes) }
         : { type: 'connection-closed', connectionId },
     );
   }
 
   #forget({ connectionId, network }: Peer): void {
     this.#peers.delete(connectionId);
-    const left = (this.#byNetwork.get(network) ?? 1) - 1;
-    if (left > 0) this.#byNetwork.set(network, left);
-    else this.#byNetwork.delete(network);
+    this.#door.leave(network);
   }
 }
 
@@ -262,47 +231,6 @@ function onClose(this: WebSocket, code: number): void {
 
 /** An error is followed by a close, which says enough. */
 const ignore = (): void => undefined;
-
-/** Of the client; the proxy's own entry in X-Forwarded-For is the last. */
-function addressOf(request: IncomingMessage, trustProxy: boolean): string {
-  const forwarded = [request.headers['x-forwarded-for']].flat().join(',').split(',').at(-1)?.trim() ?? '';
-  return trustProxy && forwarded !== '' ? forwarded : (request.socket.remoteAddress ?? '');
-}
-
-type Read = { frame?: v.InferOutput<typeof ContributorFrameSchema>; refusal?: Refusal };
-
-function readFrame(data: RawData, isBinary: boolean): Read {
-  const malformed = (detail: string): Read => ({
-    refusal: breach(
-      closeCodes.malformedFrame,
-      'malformed_frame',
-      `This frame cannot be read: ${detail}.`,
-      'Send frames of tussah.v1 as JSON text.',
-    ),
-  });
-  if (isBinary) return malformed('it is binary');
-  const bytes = bytesOf(data);
-  if (bytes.length > limits.contributorFrameBytes) return { refusal: frameTooLarge };
-  let value: unknown;
-  try {
-    value = JSON.parse(bytes.toString());
-  } catch {
-    return malformed('it is not JSON');
-  }
-  const parsed = v.safeParse(ContributorFrameSchema, value, { abortEarly: true });
-  if (parsed.success) return { frame: parsed.output };
-  if (v.is(otherProtocol, value)) return { refusal: protocolMismatch };
-  const issue = parsed.issues[0];
-  return malformed(
-    // A cut may fall inside a surrogate pair, and a name may hold half of one.
-    `${v.getDotPath(issue) ?? 'frame'} should be ${issue.expected ?? 'otherwise'}`
-      .slice(0, 200)
-      .toWellFormed(),
-  );
-}
-
-const bytesOf = (data: RawData): Buffer =>
-  Array.isArray(data) ? Buffer.concat(data) : data instanceof ArrayBuffer ? Buffer.from(data) : data;
 
 function end(socket: WebSocket, code: number, reason: string): void {
   socket.close(code, reason);

@@ -4,6 +4,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'n
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
+import { parsePolicy, type Policy } from '@tussah/attestation/policy/policy';
 import { catalogue } from '@tussah/models/catalogue';
 import { limits } from '@tussah/protocol/limits';
 import { priceFromWire } from '@tussah/protocol/money';
@@ -12,7 +13,8 @@ import { defaultCoreConfig, type CoreConfig } from '../core/config.ts';
 import { ledgerAccounts } from '../core/ledger.ts';
 import { initialState, type ModelInfo } from '../core/state.ts';
 import { Accounts } from './accounts.ts';
-import type { CoordinatorConfig } from './config.ts';
+import type { PrivateEvent } from '../core/private/events.ts';
+import { ConfigError, type CoordinatorConfig } from './config.ts';
 import { ContributorSockets } from './contributor-sockets.ts';
 import { lockDataFolder } from './data-lock.ts';
 import { Dispatcher, type EffectHandlers } from './dispatcher.ts';
@@ -21,6 +23,12 @@ import { developmentCredit } from './http/admin.ts';
 import { createServer } from './http/server.ts';
 import { JobStreams } from './job-streams.ts';
 import { Metrics } from './metrics.ts';
+import { Directory } from './private/directory.ts';
+import { privateHandler } from './private/effects.ts';
+import { EvidenceChecker } from './private/evidence.ts';
+import { NodeSockets } from './private/node-sockets.ts';
+import { SealedStreams } from './private/sealed-streams.ts';
+import { SocketDoor } from './socket-door.ts';
 import { loadSigner, SignatureChecker } from './signer.ts';
 import { openSqliteStore } from './store/sqlite-store.ts';
 import type { Store } from './store/port.ts';
@@ -58,6 +66,7 @@ export async function startCoordinator(options: {
 }): Promise<Coordinator> {
   const { config, log } = options;
   const now = Date.now;
+  const policy = config.nodePolicyFile === null ? undefined : readPolicy(config.nodePolicyFile);
   mkdirSync(config.dataFolder, { recursive: true, mode: 0o700 });
   const unlock = lockDataFolder(config.dataFolder);
   const signer = loadSigner(join(config.dataFolder, 'coordinator-key.pem'));
@@ -66,7 +75,12 @@ export async function startCoordinator(options: {
   const tokenizers = new Tokenizers(options.modelsFolder, join(config.dataFolder, 'tokenizers'));
   await tokenizers.loadBundled();
   const state = initialState({
-    config: { ...defaultCoreConfig, ...coreConfig(config), ...options.core },
+    config: {
+      ...defaultCoreConfig,
+      ...coreConfig(config),
+      privateTier: policy !== undefined,
+      ...options.core,
+    },
     coordinator: signer.publicKey,
     models: catalogue.map(modelInfo),
     balances: await store.balances(),
@@ -80,16 +94,23 @@ export async function startCoordinator(options: {
     now,
     options.clientGraceMs ?? limits.clientGraceMs,
   );
-  const sockets = new ContributorSockets(
-    {
-      connections: config.contributorsMax,
-      connectionsPerNetwork: config.contributorsPerNetwork,
-      trustProxy: config.trustProxy,
-    },
-    (event) => dispatcher.post(event),
+  const door = new SocketDoor({
+    connections: config.contributorsMax,
+    connectionsPerNetwork: config.contributorsPerNetwork,
+    trustProxy: config.trustProxy,
+  });
+  const sockets = new ContributorSockets(door, (event) => dispatcher.post(event), now);
+  const postPrivate = (event: PrivateEvent) => dispatcher.post({ type: 'private', event });
+  const nodes = new NodeSockets(door, policy !== undefined, postPrivate, now);
+  const sealed = new SealedStreams();
+  const { directory, recovered } = await Directory.open({
+    store,
+    signer,
     now,
-  );
-  const metrics = new Metrics({ state: () => dispatcher.state, sockets, now, store });
+    onAppended: (placed) => postPrivate({ type: 'entry-appended', placed }),
+    onError: (error) => log.error({ err: error }, 'directory entry not written'),
+  });
+  const metrics = new Metrics({ state: () => dispatcher.state, sockets, nodes, directory, now, store });
   store.onCommit = (seconds) => metrics.committed(seconds);
   const post = dispatcher.post.bind(dispatcher);
   const checker = new SignatureChecker();
@@ -106,6 +127,7 @@ export async function startCoordinator(options: {
       now,
       guestRequests: new TokenBuckets(GUEST_REQUESTS_PER_SECOND, GUEST_REQUESTS_BURST),
       adminToken: loadAdminToken(join(config.dataFolder, 'admin-token')),
+      private: { streams: sealed, directory, policy },
     },
     {
       siteFolder: config.siteFolder,
@@ -117,10 +139,34 @@ export async function startCoordinator(options: {
   );
   const journal = await store.checkpoints();
   for (const jobId of journal.unreadable) log.error({ jobId }, 'checkpoint unreadable');
-  const handlers = effectHandlers({ post, sockets, streams, signer, checker, store, metrics, log });
+  const onPrivate = privateHandler({
+    post: postPrivate,
+    nodes,
+    streams: sealed,
+    directory,
+    evidence: policy && new EvidenceChecker(policy, signer.publicKey, checker, now),
+    signer,
+    checker,
+    store,
+    metrics,
+    log,
+  });
+  const handlers = effectHandlers({
+    post,
+    sockets,
+    streams,
+    signer,
+    checker,
+    store,
+    metrics,
+    log,
+    onPrivate,
+  });
   dispatcher.start(options.wrapEffects?.(handlers) ?? handlers);
   post({ type: 'jobs-recovered', checkpoints: journal.checkpoints });
+  postPrivate({ type: 'directory-recovered', ...recovered });
   sockets.attach(app.server);
+  nodes.attach(app.server);
   try {
     await app.listen({ host: config.host, port: config.port });
   } catch (error) {
@@ -136,7 +182,10 @@ export async function startCoordinator(options: {
     publicKey: signer.publicKey,
     broken,
     close: () =>
-      stop({ app, dispatcher, sockets, streams, store }, options.drainMs ?? DRAIN_MS).finally(unlock),
+      stop(
+        { app, dispatcher, sockets, nodes, directory, streams, store },
+        options.drainMs ?? DRAIN_MS,
+      ).finally(unlock),
   };
 }
 
@@ -145,29 +194,38 @@ async function stop(
     readonly app: FastifyInstance;
     readonly dispatcher: Dispatcher;
     readonly sockets: ContributorSockets;
+    readonly nodes: NodeSockets;
+    readonly directory: Directory;
     readonly streams: JobStreams;
     readonly store: Store;
   },
   drainMs: number,
 ): Promise<void> {
-  const { app, dispatcher, sockets, streams, store } = parts;
+  const { app, dispatcher, sockets, nodes, directory, streams, store } = parts;
   dispatcher.post({ type: 'drain' });
   await jobsEnded(dispatcher, drainMs);
   for (const jobId of dispatcher.state.jobs.keys())
     dispatcher.post({ type: 'job-abandoned', jobId, code: 'shutting_down' });
+  for (const jobId of dispatcher.state.private.jobs.keys())
+    dispatcher.post({
+      type: 'private',
+      event: { type: 'sealed-job-abandoned', jobId, code: 'shutting_down' },
+    });
   await jobsEnded(dispatcher, SETTLE_MS);
   sockets.closeAll();
+  nodes.closeAll();
   app.server.closeAllConnections();
   await app.close();
   dispatcher.stop();
   streams.close();
+  directory.close();
   await store.close();
 }
 
 async function jobsEnded(dispatcher: Dispatcher, withinMs: number): Promise<void> {
   const deadline = Date.now() + withinMs;
-  while (dispatcher.state.jobs.size > 0 && Date.now() < deadline)
-    await new Promise((resolve) => setTimeout(resolve, 20));
+  const open = () => dispatcher.state.jobs.size + dispatcher.state.private.jobs.size;
+  while (open() > 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
 const coreConfig = (config: CoordinatorConfig): Partial<CoreConfig> => ({
@@ -195,6 +253,19 @@ const modelInfo = (model: (typeof catalogue)[number]): ModelInfo => ({
   price: priceFromWire(model.price),
   builds: new Map(model.builds.map((build) => [build.id, build.engine])),
 });
+
+/** Throws `ConfigError`. */
+function readPolicy(path: string): Policy {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new ConfigError(`--node-policy can't be read: ${(error as Error).message}`);
+  }
+  const policy = parsePolicy(text);
+  if (policy.ok) return policy.value;
+  throw new ConfigError(`--node-policy ${path}: ${policy.failure.message} ${policy.failure.remedy}`);
+}
 
 function loadAdminToken(path: string): string {
   if (!existsSync(path))

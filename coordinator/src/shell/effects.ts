@@ -5,7 +5,9 @@ import { newId } from '@tussah/protocol/ids';
 import { segmentStatement, type Receipt } from '@tussah/protocol/receipts';
 import type { Logger } from 'pino';
 import type { Event, HelloFrame } from '../core/events.ts';
-import type { ContributorStats, SettlementDraft } from '../core/state.ts';
+import type { ContributorStats } from '../core/contributor-stats.ts';
+import type { PrivateEffect } from '../core/private/events.ts';
+import type { SettlementDraft } from '../core/state.ts';
 import type { ContributorSockets } from './contributor-sockets.ts';
 import type { EffectHandlers } from './dispatcher.ts';
 import type { JobStreams } from './job-streams.ts';
@@ -23,6 +25,7 @@ export interface EffectPorts {
   readonly store: Store;
   readonly metrics: Metrics;
   readonly log: Logger;
+  readonly onPrivate: (effect: PrivateEffect) => void;
 }
 
 export function effectHandlers(ports: EffectPorts): EffectHandlers {
@@ -52,6 +55,7 @@ export function effectHandlers(ports: EffectPorts): EffectHandlers {
     settle: ({ draft }) => void settle(ports, draft),
     complete: ({ jobId, answer }) => streams.end(jobId, { kind: 'complete', answer }),
     fail: ({ jobId, failure, receipt }) => streams.end(jobId, { kind: 'failed', failure, receipt }),
+    private: ({ effect }) => ports.onPrivate(effect),
     note: ({ note }) => {
       ports.metrics.count(note);
       logNote(ports.log, note);

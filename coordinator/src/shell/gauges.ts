@@ -1,5 +1,6 @@
 /** Metrics that are read off the state when Prometheus asks. */
 import { Counter, Gauge, type Registry } from 'prom-client';
+import { currentEpochs } from '../core/private/views.ts';
 import type { State } from '../core/state.ts';
 import { censusOf, type Census } from './census.ts';
 
@@ -7,6 +8,8 @@ export interface Readings {
   readonly state: () => State;
   readonly now: () => number;
   readonly sockets: { readonly size: number; readonly dropped: Readonly<Record<string, number>> };
+  readonly nodes: { readonly size: number };
+  readonly directory: { readonly size: number };
   readonly store: {
     readonly counts: { readonly writes: number; readonly groups: number; readonly failed: number };
   };
@@ -109,6 +112,15 @@ export function addGauges(registry: Registry, read: Readings): void {
     [{ jobs: 'any' }, flows.active],
     [{ jobs: 'queued' }, flows.queued],
   ]);
+
+  gauge('tussah_node_connections', 'Open sockets of nodes, proven or not.', () => read.nodes.size);
+  gauge(
+    'tussah_nodes',
+    'Bundles that clients may choose now.',
+    () => currentEpochs(read.state().private).length,
+  );
+  gauge('tussah_directory_entries', 'Entries of the directory of nodes.', () => read.directory.size);
+  gauge('tussah_sealed_jobs_open', 'Sealed jobs that have not ended.', () => read.state().private.jobs.size);
 
   gauge('tussah_reserved_ton', 'What open jobs may still cost their clients.', () =>
     ton(look().reservedNano),

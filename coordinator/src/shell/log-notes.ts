@@ -21,6 +21,14 @@ export const noteLevels: Readonly<Record<Note['kind'], Level>> = {
   'job-interrupted': 'warn',
   'job-resumed': 'info',
   'checkpoint-failed': 'warn',
+  'node-connected': 'debug',
+  'node-joined': 'info',
+  'node-left': 'info',
+  'evidence-refused': 'warn',
+  'sealed-job-refused': 'info',
+  'sealed-job-skipped': 'info',
+  'sealed-job-started': 'debug',
+  'sealed-job-ended': 'info',
 };
 
 /** Codes that contributors' own software gives for a failed job. */

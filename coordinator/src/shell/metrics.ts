@@ -44,6 +44,22 @@ export class Metrics {
         return counters.checkpointFailures.inc();
       case 'contributor-joined':
         return counters.sessions.inc({ resumed: String(note.resumed) });
+      case 'node-left':
+        return counters.departures.inc({ reason: note.reason });
+      case 'evidence-refused':
+        return counters.evidence.inc({ code: note.code });
+      case 'sealed-job-refused':
+        return counters.sealedRefused.inc({ code: note.code });
+      case 'sealed-job-skipped':
+        return counters.sealedSkipped.inc({ code: note.code });
+      case 'sealed-job-ended':
+        counters.sealedJobs.inc({ outcome: note.outcome });
+        counters.sealedTokens.inc(note.tokens);
+        counters.charged.inc(Number(note.chargedNano) / 1e9);
+        return counters.sealedDuration.observe(note.totalMs / 1000);
+      case 'sealed-job-started':
+      case 'node-connected':
+      case 'node-joined':
       case 'contributor-left':
       case 'model-ready':
       case 'job-queued':
@@ -135,6 +151,23 @@ function countersIn(registry: Registry) {
       'Connections of contributors that the coordinator ended.',
       'code',
     ),
+    // Models of nodes are not of the catalogue: they would be labels without a bound.
+    sealedJobs: counter('tussah_sealed_jobs_total', 'Sealed jobs that ended.', 'outcome'),
+    sealedRefused: counter('tussah_sealed_jobs_refused_total', 'Sealed requests refused.', 'code'),
+    sealedSkipped: counter(
+      'tussah_sealed_skips_total',
+      'Candidates passed by, by what they said or why they left.',
+      'code',
+    ),
+    sealedTokens: counter('tussah_sealed_tokens_total', 'Completion tokens that nodes have counted.'),
+    sealedDuration: new Histogram({
+      name: 'tussah_sealed_job_seconds',
+      help: 'From the sealed request to its end.',
+      buckets: jobSeconds,
+      registers,
+    }),
+    evidence: counter('tussah_evidence_refused_total', 'Bundles refused, by the step that failed.', 'code'),
+    departures: counter('tussah_node_departures_total', 'Bundles that left the directory.', 'reason'),
     requests: counter('tussah_http_requests_total', 'Requests answered.', 'route', 'status'),
     refusedRequests: counter('tussah_http_refusals_total', 'Requests refused, whatever for.', 'code'),
     commit: new Histogram({

@@ -4,7 +4,8 @@
  */
 import type { Receipt } from '@tussah/protocol/receipts';
 import { apply, faultOf, ledgerAccounts, type Transaction } from '../core/ledger.ts';
-import type { ContributorStats, JobCheckpoint, SettlementDraft } from '../core/state.ts';
+import type { ContributorStats } from '../core/contributor-stats.ts';
+import type { JobCheckpoint, SettlementDraft } from '../core/state.ts';
 import type { Agenda } from './agenda.ts';
 import type { Random } from './random.ts';
 import type { Weather } from './weather.ts';

@@ -148,6 +148,8 @@ export class Process implements LiveProcess {
         const receipt = effect.type === 'fail' ? effect.receipt : null;
         return this.streams.end(effect.jobId, { kind: 'failed', code: effect.failure.code, receipt });
       }
+      // No nodes are simulated.
+      case 'private':
       case 'note':
         return undefined;
       default:

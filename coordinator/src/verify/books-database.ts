@@ -5,7 +5,7 @@ import SqliteDatabase, { type Database } from 'better-sqlite3';
 import { FaultLog, UnusableInput, type Check } from './verdict.ts';
 
 /** The newest schema this verifier reads. */
-const SCHEMA_VERSION = 2n;
+const SCHEMA_VERSION = 3n;
 
 /** Columns that have to be unique, whatever the database itself enforces. */
 const unique: readonly (readonly [table: string, column: string])[] = [
@@ -22,6 +22,7 @@ const unique: readonly (readonly [table: string, column: string])[] = [
   ['balances', 'account'],
   ['idempotency', "account_id || ' ' || key"],
   ['checkpoints', 'job_id'],
+  ['directory', 'position'],
 ];
 const tables = new Set([...unique.map(([table]) => table), 'totals', 'schema_migrations']);
 

@@ -1,6 +1,8 @@
 /** The receipts: each valid by itself, and the money moved exactly as it says. */
 import type { Database } from 'better-sqlite3';
-import { verifyReceipt, type Receipt } from '@tussah/protocol/receipts';
+import type { PrivateReceipt } from '@tussah/protocol/private/private-receipt';
+import type { Receipt } from '@tussah/protocol/receipts';
+import { verifyEitherReceipt } from './either-receipt.ts';
 import { FaultLog, type Check } from './verdict.ts';
 
 /** Receipts checked at the same time: signatures are verified on other threads. */
@@ -72,24 +74,25 @@ class ReceiptBooks {
   }
 
   async #check(row: ReceiptRow): Promise<void> {
-    const receipt = parse(row.body);
-    if (receipt === undefined) {
+    const body = parse(row.body);
+    if (body === undefined) {
       this.#receipts.add('receipts', row.id, `its body of ${row.bytes} bytes is not a receipt`);
       return;
     }
-    this.#coordinator ??= receipt.coordinator;
-    const { checks } = await verifyReceipt(receipt, this.#coordinator);
+    this.#coordinator ??= body.coordinator;
+    const { checks } = await verifyEitherReceipt(body, this.#coordinator);
     const bad = checks.filter((check) => !check.ok);
     for (const { name, detail } of bad) this.#receipts.add('receipts', row.id, `${name}: ${detail}`);
     // What hasn't the shape of a receipt has nothing to compare.
     if (bad.some((check) => check.name === 'shape')) return;
+    const receipt = bookedOf(body);
     this.#checkColumns(row, receipt);
     this.#checkCharge(row, receipt);
     this.#answered += receipt.outcome === 'complete' ? 1n : 0n;
-    this.#completionTokens += BigInt(receipt.usage.completionTokens);
+    this.#completionTokens += BigInt(receipt.completionTokens);
   }
 
-  #checkColumns(row: ReceiptRow, receipt: Receipt): void {
+  #checkColumns(row: ReceiptRow, receipt: Booked): void {
     const wrong = (column: string, body: unknown) =>
       this.#receipts.add('receipts', row.id, `${column} differs from the body's ${String(body)}`);
     if (row.id !== receipt.id) wrong('id', receipt.id);
@@ -97,7 +100,7 @@ class ReceiptBooks {
     if (row.created_at_ms !== BigInt(receipt.createdAtMs)) wrong('created_at_ms', receipt.createdAtMs);
   }
 
-  #checkCharge(row: ReceiptRow, receipt: Receipt): void {
+  #checkCharge(row: ReceiptRow, receipt: Booked): void {
     const charged = BigInt(receipt.chargedNano);
     this.#charged += charged;
     if (row.transaction_id === null) {
@@ -147,25 +150,49 @@ class ReceiptBooks {
   }
 }
 
-function parse(body: string | null): Receipt | undefined {
+/** What the books have to say of a receipt of either tier. */
+interface Booked {
+  readonly id: string;
+  readonly jobId: string;
+  readonly createdAtMs: number;
+  readonly outcome: string;
+  readonly completionTokens: number;
+  readonly payer: string;
+  readonly chargedNano: string;
+  readonly networkFeeNano: string;
+  readonly paid: readonly { readonly contributor: string; readonly payNano: string }[];
+}
+
+function bookedOf(receipt: Receipt | PrivateReceipt): Booked {
+  const { id, createdAtMs, payer, chargedNano, networkFeeNano } = receipt;
+  const common = { id, createdAtMs, payer, chargedNano, networkFeeNano };
+  if ('node' in receipt) {
+    const { jobId, outcome, completionTokens, identity } = receipt.node.receipt;
+    const paid = [{ contributor: identity, payNano: receipt.payNano }];
+    return { ...common, jobId, outcome, completionTokens, paid };
+  }
+  const { jobId, outcome, usage, segments } = receipt;
+  return { ...common, jobId, outcome, completionTokens: usage.completionTokens, paid: segments };
+}
+
+function parse(body: string | null): Receipt | PrivateReceipt | undefined {
   try {
     const value: unknown = JSON.parse(body ?? '');
     // Its shape is checked by verifyReceipt before anything in it is used.
-    return typeof value === 'object' && value !== null ? (value as Receipt) : undefined;
+    return typeof value === 'object' && value !== null ? (value as Receipt | PrivateReceipt) : undefined;
   } catch {
     return undefined;
   }
 }
 
 /** What each account gets by the receipt: the payer pays, contributors and the network get; nothing is left out. */
-function movementsOf(receipt: Receipt): Map<string, bigint> {
+function movementsOf(receipt: Booked): Map<string, bigint> {
   const movements = new Map<string, bigint>();
   const move = (account: string, nano: bigint) =>
     movements.set(account, (movements.get(account) ?? 0n) + nano);
   move(payerAccount(receipt.payer), -BigInt(receipt.chargedNano));
   move('operator:fees', BigInt(receipt.networkFeeNano));
-  for (const { contributor, payNano } of receipt.segments)
-    move(`contributor:${contributor}`, BigInt(payNano));
+  for (const { contributor, payNano } of receipt.paid) move(`contributor:${contributor}`, BigInt(payNano));
   for (const [account, nano] of movements) if (nano === 0n) movements.delete(account);
   return movements;
 }

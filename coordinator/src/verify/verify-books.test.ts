@@ -64,6 +64,7 @@ describe('verifyBooks', () => {
       'charges',
       'totals',
       'checkpoints',
+      'directory',
     ]);
     expect(checks.find((check) => check.name === 'receipts')?.detail).toContain(books.coordinator.publicKey);
   });
@@ -235,7 +236,7 @@ describe('verifyBooks', () => {
     const { verdict, checks } = await verifyBooks(path);
     expect(verdict).toBe('invalid');
     expect(checks.find((check) => check.name === 'transactions')).toMatchObject({ ok: false });
-    expect(checks.at(-1)?.name).toBe('checkpoints');
+    expect(checks.at(-1)?.name).toBe('directory');
   });
 
   it('finds damaged pages', async () => {

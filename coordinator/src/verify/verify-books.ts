@@ -7,6 +7,7 @@ import type { Database } from 'better-sqlite3';
 import { checkDatabase, openBooks } from './books-database.ts';
 import { checkCheckpoints } from './books-checkpoints.ts';
 import { checkBalances, checkReferences, checkTransactions } from './books-ledger.ts';
+import { checkDirectory } from './books-directory.ts';
 import { checkReceipts } from './books-receipts.ts';
 import { verdictOf, type Check, type Verdict } from './verdict.ts';
 
@@ -39,4 +40,5 @@ const parts: readonly (readonly [name: string, part: Part])[] = [
   ['balances', (db) => [checkBalances(db)]],
   ['receipts', checkReceipts],
   ['checkpoints', (db) => [checkCheckpoints(db)]],
+  ['directory', (db) => [checkDirectory(db)]],
 ];

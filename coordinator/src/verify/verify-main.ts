@@ -12,7 +12,8 @@ const help = `npm run verify -- receipt FILE [--coordinator KEY] [--json]
 npm run verify -- books DATABASE [--coordinator KEY] [--json]
 
   receipt   checks a receipt offline: its shape, the coordinator's and the contributors' signatures, and every sum.
-            FILE is a receipt, a whole chat completion or the last chunk of a stream; - reads it from standard input.
+            FILE is a receipt of either tier, a whole chat completion, the last chunk of a stream or the receipt event
+            of a sealed answer; - reads it from standard input.
   books     recomputes the double-entry books from a coordinator's SQLite file, which may be in use, and checks
             every receipt in it. Nothing is written.
 

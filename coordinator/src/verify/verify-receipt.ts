@@ -1,5 +1,5 @@
 /** Checks one receipt, alone or as it came with an answer. */
-import { verifyReceipt } from '@tussah/protocol/receipts';
+import { verifyEitherReceipt } from './either-receipt.ts';
 import { UnusableInput, verdictOf, type Check, type Verdict } from './verdict.ts';
 
 /** Larger files are refused unread; an answer of 32,768 tokens with log probabilities stays below. */
@@ -25,11 +25,11 @@ export async function verifyReceiptText(text: string, coordinator?: string): Pro
     );
   }
   const { receipt, answer } = receiptIn(input);
-  const { checks } = await verifyReceipt(receipt, coordinator);
+  const { checks } = await verifyEitherReceipt(receipt, coordinator);
   return verdictOf([...checks, ...(answer === undefined ? [] : answerChecks(answer, receipt))]);
 }
 
-function receiptIn(input: unknown): { readonly receipt: unknown; readonly answer?: Json } {
+function receiptIn(input: unknown): { readonly receipt: Json; readonly answer?: Json } {
   if (!isObject(input))
     throw new UnusableInput(
       'the input is not a JSON object',
@@ -43,12 +43,13 @@ function receiptIn(input: unknown): { readonly receipt: unknown; readonly answer
       'In a stream it is the last chunk before [DONE] that carries tussah.receipt.',
     );
   }
+  // The event of a sealed answer.
+  if (input['type'] === 'receipt' && isObject(input['receipt'])) return { receipt: input['receipt'] };
   return { receipt: input };
 }
 
 /** Whether the answer around the receipt is the one it is for, as far as that is said in both. */
-function answerChecks(answer: Json, receipt: unknown): Check[] {
-  if (!isObject(receipt)) return [];
+function answerChecks(answer: Json, receipt: Json): Check[] {
   const tussah = answer['tussah'];
   const jobId = isObject(tussah) ? tussah['jobId'] : undefined;
   const checks: Check[] = [

@@ -157,10 +157,10 @@ describe('what is not offered', () => {
     expect(answer.choices[0]?.message.content).toBe(ANSWER);
   });
 
-  it('is a tier that is not there, an unknown model, or more than the context', async () => {
+  it('is for the private tier but not sealed, of an unknown model, or more than the context', async () => {
     expect(await refuses({ tussah: { tier: 'private' } })).toMatchObject({
-      status: 503,
-      code: 'tier_unavailable',
+      status: 400,
+      code: 'private_must_be_sealed',
     });
     expect(await refuses({ model: SECRET })).toMatchObject({ status: 404, code: 'model_not_found' });
     expect(await refuses({ model: '__proto__' })).toMatchObject({ status: 404, code: 'model_not_found' });

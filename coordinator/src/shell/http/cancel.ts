@@ -1,6 +1,6 @@
 /**
- * `POST /v1/chat/completions/cancel`: ends an answer whose client might come back. Hanging up ends any other; these run on
- * for a while after it.
+ * `POST /v1/chat/completions/cancel`: ends an answer whose client might come back, or a sealed one, whose receipt then says
+ * what was done. Hanging up ends any other; those that can be resumed run on for a while after it.
  */
 import type { FastifyInstance } from 'fastify';
 import { CancelRequestSchema } from '@tussah/protocol/chat-request';
@@ -21,6 +21,12 @@ export function cancelRoute(app: FastifyInstance, context: HttpContext): void {
         reply,
         failure('invalid_request', 'Name the answer by jobId or by idempotencyKey, and by nothing else.'),
       );
+    const named = 'jobId' in wanted.output ? wanted.output.jobId : '';
+    if (context.private.streams.isOf(named, flow)) {
+      const event = { type: 'sealed-job-abandoned', jobId: named, code: 'client_gone' } as const;
+      dispatcher.post({ type: 'private', event });
+      return reply.code(202).send({ jobId: named });
+    }
     const stream =
       'jobId' in wanted.output
         ? streams.byJob(wanted.output.jobId)

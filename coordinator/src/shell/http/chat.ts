@@ -67,7 +67,7 @@ async function prepare(context: HttpContext, request: FastifyRequest): Promise<R
 
 /** What was asked for but this model can't do, by name. */
 function cannotHonour(chat: ChatRequest, capabilities: readonly string[]): Failure<ErrorCode> | undefined {
-  if (chat.tier !== 'public') return failure('tier_unavailable', undefined, 'tussah.tier');
+  if (chat.tier !== 'public') return failure('private_must_be_sealed', undefined, 'tussah.tier');
   if (chat.topLogprobs !== null && !capabilities.includes('logprobs'))
     return failure('unsupported_parameter', 'logprobs cannot be honoured by this model.', 'logprobs');
   return undefined;

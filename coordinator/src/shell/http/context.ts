@@ -1,11 +1,14 @@
 /** What the routes share, and how they refuse. */
 import type { FastifyReply } from 'fastify';
 import { errorBody, errorKinds, isErrorCode, type ErrorCode, type Failure } from '@tussah/protocol/errors';
+import type { Policy } from '@tussah/attestation/policy/policy';
 import type { Logger } from 'pino';
 import type { Accounts } from '../accounts.ts';
 import type { Dispatcher } from '../dispatcher.ts';
 import type { JobStreams } from '../job-streams.ts';
 import type { Metrics } from '../metrics.ts';
+import type { Directory } from '../private/directory.ts';
+import type { SealedStreams } from '../private/sealed-streams.ts';
 import type { Store } from '../store/port.ts';
 import type { TokenBuckets } from '../token-bucket.ts';
 import type { Tokenizers } from '../tokenizers.ts';
@@ -23,6 +26,15 @@ export interface HttpContext {
   /** Requests of guests, by network. */
   readonly guestRequests: TokenBuckets;
   readonly adminToken: string;
+  readonly private: PrivateContext;
+}
+
+/** What the routes of the private tier need. */
+export interface PrivateContext {
+  readonly streams: SealedStreams;
+  readonly directory: Directory;
+  /** The operator's, for nodes. Without one there is no private tier here. */
+  readonly policy: Policy | undefined;
 }
 
 declare module 'fastify' {

@@ -45,7 +45,7 @@ describe('/openapi.json', () => {
     for (const [path, operations] of Object.entries(document.paths))
       for (const [method, { responses }] of Object.entries(operations)) {
         expect(Object.keys(responses)).toEqual([path.endsWith('/cancel') ? '202' : '200', 'default']);
-        const response = await fetch(`${network.url}${path.replace('{id}', 'x')}`, {
+        const response = await fetch(`${network.url}${path.replace(/\{\w+\}/, 'x')}`, {
           method: method.toUpperCase(),
         });
         const body = (await response.json()) as { error?: { code: string } };

@@ -5,8 +5,12 @@ import { CancelRequestSchema, ChatRequestSchema } from '@tussah/protocol/chat-re
 import { ChatCompletionChunkSchema, ChatCompletionSchema } from '@tussah/protocol/chat-response';
 import { ErrorBodySchema, errorKinds } from '@tussah/protocol/errors';
 import { ModelListSchema, ModelObjectSchema, NetworkSchema } from '@tussah/protocol/network';
+import { ConsistencySchema, DirectoryPageSchema, NodeListSchema } from '@tussah/protocol/private/directory';
+import { SealedRequestSchema } from '@tussah/protocol/private/header';
+import { PrivateReceiptSchema } from '@tussah/protocol/private/private-receipt';
+import { SealedEventSchema } from '@tussah/protocol/private/sealed-events';
 import { ReceiptSchema } from '@tussah/protocol/receipts';
-import type { GenericSchema } from 'valibot';
+import { unknown, union, type GenericSchema } from 'valibot';
 
 const components: Record<string, GenericSchema> = {
   ChatRequest: ChatRequestSchema,
@@ -17,7 +21,13 @@ const components: Record<string, GenericSchema> = {
   ModelList: ModelListSchema,
   Model: ModelObjectSchema,
   Network: NetworkSchema,
-  Receipt: ReceiptSchema,
+  Receipt: union([ReceiptSchema, PrivateReceiptSchema]),
+  SealedRequest: SealedRequestSchema,
+  SealedEvent: SealedEventSchema,
+  NodeList: NodeListSchema,
+  DirectoryPage: DirectoryPageSchema,
+  Consistency: ConsistencySchema,
+  Evidence: unknown(),
 };
 
 const ref = (name: string) => ({ $ref: `#/components/schemas/${name}` });
@@ -25,12 +35,16 @@ const json = (name: string, description: string) => ({
   description,
   content: { 'application/json': { schema: ref(name) } },
 });
-const get = (name: string, summary: string, parameter?: string, place: 'path' | 'query' = 'path') => ({
+const parameter = (name: string, place: 'path' | 'query', required = true) => ({
+  name,
+  in: place,
+  required,
+  schema: { type: 'string' },
+});
+const get = (name: string, summary: string, ...parameters: ReturnType<typeof parameter>[]) => ({
   get: {
     summary,
-    ...(parameter === undefined
-      ? {}
-      : { parameters: [{ name: parameter, in: place, required: true, schema: { type: 'string' } }] }),
+    ...(parameters.length === 0 ? {} : { parameters }),
     responses: { 200: json(name, summary), default: json('Error', 'An error with its code and remedy.') },
   },
 });
@@ -89,11 +103,53 @@ function describe(version: string) {
           },
         },
       },
+      '/v1/sealed/chat/completions': {
+        post: {
+          summary: 'Answer a request sealed to confidential nodes, as server-sent events.',
+          security: [{ key: [] }, {}],
+          requestBody: { required: true, content: { 'application/json': { schema: ref('SealedRequest') } } },
+          responses: {
+            200: {
+              description: 'The sealed answer and its receipt.',
+              content: { 'text/event-stream': { schema: ref('SealedEvent') } },
+            },
+            default: json('Error', 'An error with its code and remedy.'),
+          },
+        },
+      },
+      '/v1/nodes': get(
+        'NodeList',
+        'Confidential nodes, each with its proof.',
+        parameter('model', 'query', false),
+        parameter('since', 'query', false),
+      ),
+      '/v1/nodes/bundles/{name}': get(
+        'Evidence',
+        'The evidence of a listed node.',
+        parameter('name', 'path'),
+      ),
+      '/v1/nodes/entries': get(
+        'DirectoryPage',
+        'Entries of the directory, at most 256.',
+        parameter('from', 'query'),
+        parameter('to', 'query'),
+      ),
+      '/v1/nodes/consistency': get(
+        'Consistency',
+        'The proof that the directory goes on from an earlier size.',
+        parameter('from', 'query'),
+        parameter('to', 'query'),
+      ),
+      '/v1/nodes/policy': get('Evidence', 'The policy by which this coordinator lets nodes in.'),
       '/v1/models': get('ModelList', 'The catalogue, with who serves each model now.'),
-      '/v1/models/{id}': get('Model', 'One model.', 'id'),
+      '/v1/models/{id}': get('Model', 'One model.', parameter('id', 'path')),
       '/v1/network': get('Network', 'The state of the network now.'),
-      '/v1/receipts': get('Receipt', 'The receipt of a job, for whoever knows its id.', 'job', 'query'),
-      '/v1/receipts/{id}': get('Receipt', 'A receipt, for whoever knows its id.', 'id'),
+      '/v1/receipts': get(
+        'Receipt',
+        'The receipt of a job, for whoever knows its id.',
+        parameter('job', 'query'),
+      ),
+      '/v1/receipts/{id}': get('Receipt', 'A receipt, for whoever knows its id.', parameter('id', 'path')),
     },
     components: {
       schemas,

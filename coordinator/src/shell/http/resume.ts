@@ -85,7 +85,8 @@ function interrupted(
 async function inTheBooks(context: HttpContext, asked: ResumeRequest): Promise<Result<Found, ErrorCode>> {
   const { jobId, promptHash, ids } = asked.resumption;
   const receipt = await context.store.receiptOfJob(jobId);
-  if (receipt === undefined || receipt.payer !== asked.accountId) return fail(failure('job_unknown'));
+  if (receipt === undefined || !('segments' in receipt) || receipt.payer !== asked.accountId)
+    return fail(failure('job_unknown'));
   if (receipt.promptHash !== promptHash) return fail(failure('resume_mismatch'));
   const { finishReason, usage } = receipt;
   if (finishReason === null || !isWhole(receipt, ids))

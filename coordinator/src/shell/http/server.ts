@@ -3,13 +3,16 @@ import type { IncomingMessage } from 'node:http';
 import Fastify, { type FastifyError, type FastifyInstance } from 'fastify';
 import { failure, type ErrorCode, type Failure } from '@tussah/protocol/errors';
 import { limits } from '@tussah/protocol/limits';
+import { pathOf } from '../socket-door.ts';
 import { adminRoutes } from './admin.ts';
 import { cancelRoute } from './cancel.ts';
 import { chatRoutes } from './chat.ts';
 import { boundConnections } from './connection-bounds.ts';
 import { refuse, type HttpContext } from './context.ts';
 import { networkRoutes } from './network.ts';
+import { nodeRoutes } from './nodes.ts';
 import { openApiRoute } from './openapi.ts';
+import { sealedRoute } from './sealed.ts';
 import { siteRoutes } from './site.ts';
 import { answerWithoutRoute, newRequestId } from './without-route.ts';
 
@@ -44,7 +47,7 @@ export async function createServer(context: HttpContext, options: ServerOptions)
       requestTimeout,
       maxHeaderSize: HEAD_BYTES,
       connectionsCheckingInterval: requestTimeout / 10,
-      shouldUpgradeCallback: isContributor,
+      shouldUpgradeCallback: isPeer,
       // Node would refuse in a shape of its own; the hook below does it in ours.
       requireHostHeader: false,
     },
@@ -101,7 +104,9 @@ export async function createServer(context: HttpContext, options: ServerOptions)
   });
   chatRoutes(app, context);
   cancelRoute(app, context);
+  sealedRoute(app, context);
   networkRoutes(app, context);
+  nodeRoutes(app, context);
   openApiRoute(app, context.version);
   await adminRoutes(app, context);
   await siteRoutes(app, options.siteFolder, methodsAt);
@@ -109,8 +114,10 @@ export async function createServer(context: HttpContext, options: ServerOptions)
 }
 
 /** Any other upgrade that is offered is ignored, and the request answered as it is (RFC 9110 section 7.8). */
-const isContributor = ({ method, url, headers }: IncomingMessage): boolean =>
-  method === 'GET' && url?.split('?')[0] === '/worker' && headers.upgrade?.toLowerCase() === 'websocket';
+const isPeer = (request: IncomingMessage): boolean =>
+  request.method === 'GET' &&
+  ['/worker', '/node'].includes(pathOf(request) ?? '') &&
+  request.headers.upgrade?.toLowerCase() === 'websocket';
 
 /** Without the error's message, which may have lines of its own. */
 const placeOf = (error: Error): string =>

@@ -2,8 +2,16 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { NANO_MAX } from '@tussah/protocol/money';
 import type { Transaction } from '../../core/ledger.ts';
-import type { Settlement, Store } from './port.ts';
-import { checkpointFor, credit, payer, post, settle, settlement } from './store-fixture.ts';
+import type { Settlement, Store, StoreWrite } from './port.ts';
+import {
+  checkpointFor,
+  credit,
+  payer,
+  post,
+  privateSettlement,
+  settle,
+  settlement,
+} from './store-fixture.ts';
 import { StoreError, type StoreFault } from './store-error.ts';
 
 const client = `client:${payer}`;
@@ -260,6 +268,47 @@ export function storeContract(name: string, open: () => Store): void {
       for (const job of jobs) await store.write(settle(job));
       for (const { receipt } of jobs) expect(await store.receiptOfJob(receipt.jobId)).toEqual(receipt);
       expect(await store.receiptOfJob('job_none')).toBeUndefined();
+    });
+
+    it('settles a private job like any other, once', async () => {
+      const job = privateSettlement();
+      const { jobId, identity } = job.receipt.node.receipt;
+      expect(await store.write(settle(job))).toBe('written');
+      expect(await store.write(settle(job))).toBe('known');
+      expect(await store.receipt(job.receipt.id)).toEqual(job.receipt);
+      expect(await store.receiptOfJob(jobId)).toEqual(job.receipt);
+      expect(Object.fromEntries(await store.balances())).toEqual({
+        'world:development': -wealth,
+        [client]: wealth - 20n,
+        'operator:fees': 1n,
+        [`contributor:${identity}`]: 19n,
+      });
+      expect(await store.totals()).toEqual({ answered: 1, completionTokens: 5 });
+      const other = privateSettlement();
+      const { node } = job.receipt;
+      await refused(store.write(settle(privateSettlement({ node }))), 'conflict');
+      await refused(
+        store.write(settle({ ...other, transaction: change(other, { key: 'job:other' }) })),
+        'mismatched',
+      );
+      await refused(store.write(settle({ ...other, transaction: null })), 'mismatched');
+    });
+
+    it('keeps the directory in order: appends at its end, changes nothing, leaves no gap', async () => {
+      const entry = (index: number, text = `{"n":${index}}`): StoreWrite => ({
+        kind: 'directory-entry',
+        index,
+        entry: text,
+      });
+      expect(await store.directoryEntries(0, 10)).toEqual([]);
+      await refused(store.write(entry(1)), 'invalid');
+      const outcomes = await Promise.all([0, 1, 2].map((index) => store.write(entry(index))));
+      expect(outcomes).toEqual(['written', 'written', 'written']);
+      expect(await store.write(entry(1))).toBe('known');
+      await refused(store.write(entry(1, 'other')), 'conflict');
+      await refused(store.write(entry(4)), 'invalid');
+      expect(await store.directoryEntries(0, 10)).toEqual(['{"n":0}', '{"n":1}', '{"n":2}']);
+      expect(await store.directoryEntries(1, 2)).toEqual(['{"n":1}']);
     });
 
     it('finishes what was written before it closes, and refuses what comes later', async () => {

@@ -1,6 +1,5 @@
 /** A store in memory for tests and simulations: the rules of the port, without the disk. */
 import type { Nano } from '@tussah/protocol/money';
-import type { Receipt } from '@tussah/protocol/receipts';
 import type { Transaction } from '../../core/ledger.ts';
 import type { JobCheckpoint } from '../../core/state.ts';
 import type {
@@ -11,6 +10,7 @@ import type {
   Journal,
   Settlement,
   Store,
+  StoredReceipt,
   StoreWrite,
   WriteOutcome,
 } from './port.ts';
@@ -21,6 +21,7 @@ import {
   checkSettlement,
   conflict,
   content,
+  jobOf,
   requireSame,
 } from './write-rules.ts';
 
@@ -30,10 +31,11 @@ type Changes = (() => void) | undefined;
 export class MemoryStore implements Store {
   readonly #balances = new Map<string, Nano>();
   readonly #transactions = new Map<string, Transaction>();
-  readonly #receipts = new Map<string, Receipt>();
-  readonly #jobs = new Map<string, Receipt>();
+  readonly #receipts = new Map<string, StoredReceipt>();
+  readonly #jobs = new Map<string, StoredReceipt>();
   readonly #checkpoints = new Map<string, JobCheckpoint>();
   readonly #contributors = new Map<string, ContributorRecord>();
+  readonly #directory: string[] = [];
   readonly #idempotency = new Map<string, IdempotencyRecord>();
   readonly #accounts = new Map<string, AccountRecord>();
   readonly #keys = new Map<string, ApiKeyRecord>();
@@ -60,6 +62,8 @@ export class MemoryStore implements Store {
         return this.#checkpoint(write.checkpoint);
       case 'forget-checkpoint':
         return this.#checkpoints.has(write.jobId) ? () => this.#checkpoints.delete(write.jobId) : undefined;
+      case 'directory-entry':
+        return this.#addEntry(write.index, write.entry);
       case 'transaction':
         checkCredit(write.transaction);
         return this.#addTransaction(write.transaction);
@@ -84,20 +88,30 @@ export class MemoryStore implements Store {
       if (idempotency !== null) this.#requireIdempotency(idempotency);
       return undefined;
     }
-    if (this.#jobs.has(receipt.jobId)) throw conflict(`job ${receipt.jobId}`);
+    const { jobId, outcome, completionTokens } = jobOf(receipt);
+    if (this.#jobs.has(jobId)) throw conflict(`job ${jobId}`);
     const post = transaction === null ? undefined : this.#addTransaction(transaction);
     if (idempotency !== null && this.#idempotency.has(idempotencyKey(idempotency)))
       this.#requireIdempotency(idempotency);
     return () => {
       post?.();
       this.#receipts.set(receipt.id, structuredClone(receipt));
-      this.#jobs.set(receipt.jobId, structuredClone(receipt));
-      this.#checkpoints.delete(receipt.jobId);
+      this.#jobs.set(jobId, structuredClone(receipt));
+      this.#checkpoints.delete(jobId);
       for (const record of contributors) this.#contributors.set(record.publicKey, { ...record });
       if (idempotency !== null) this.#idempotency.set(idempotencyKey(idempotency), { ...idempotency });
-      this.#totals.answered += receipt.outcome === 'complete' ? 1 : 0;
-      this.#totals.completionTokens += receipt.usage.completionTokens;
+      this.#totals.answered += outcome === 'complete' ? 1 : 0;
+      this.#totals.completionTokens += completionTokens;
     };
+  }
+
+  #addEntry(index: number, entry: string): Changes {
+    const stored = this.#directory[index];
+    if (stored === undefined && index !== this.#directory.length)
+      throw new StoreError('invalid', `entry ${index} is not the next`);
+    if (stored === undefined) return () => this.#directory.push(entry);
+    requireSame(`entry ${index}`, (text: string) => text, stored, entry);
+    return undefined;
   }
 
   #checkpoint(checkpoint: JobCheckpoint): Changes {
@@ -173,13 +187,17 @@ export class MemoryStore implements Store {
     this.#requireOpen();
     return this.#contributors.get(publicKey);
   }
-  async receipt(id: string): Promise<Receipt | undefined> {
+  async receipt(id: string): Promise<StoredReceipt | undefined> {
     this.#requireOpen();
     return structuredClone(this.#receipts.get(id));
   }
-  async receiptOfJob(jobId: string): Promise<Receipt | undefined> {
+  async receiptOfJob(jobId: string): Promise<StoredReceipt | undefined> {
     this.#requireOpen();
     return structuredClone(this.#jobs.get(jobId));
+  }
+  async directoryEntries(from: number, to: number): Promise<string[]> {
+    this.#requireOpen();
+    return this.#directory.slice(from, to);
   }
   async checkpoints(): Promise<Journal> {
     this.#requireOpen();

@@ -102,6 +102,17 @@ export const migrations: readonly Migration[] = [
       ) STRICT, WITHOUT ROWID;
     `,
   },
+  {
+    number: 3,
+    name: 'directory of nodes',
+    sql: `
+      -- The append-only log of who serves privately; entry: canonical JSON, a leaf of the Merkle tree.
+      CREATE TABLE directory (
+        position INTEGER PRIMARY KEY CHECK (position >= 0),
+        entry TEXT NOT NULL
+      ) STRICT;
+    `,
+  },
 ];
 
 interface Applied {

@@ -1,5 +1,6 @@
 /** What the coordinator keeps on disk. Every implementation passes contract.ts. */
 import type { Nano } from '@tussah/protocol/money';
+import type { PrivateReceipt } from '@tussah/protocol/private/private-receipt';
 import type { Receipt } from '@tussah/protocol/receipts';
 import type { Transaction } from '../../core/ledger.ts';
 import type { JobCheckpoint } from '../../core/state.ts';
@@ -42,9 +43,12 @@ export interface IdempotencyRecord {
   readonly atMs: number;
 }
 
+/** Of a job of either tier. */
+export type StoredReceipt = Receipt | PrivateReceipt;
+
 /** One job's end: written whole or not at all. */
 export interface Settlement {
-  readonly receipt: Receipt;
+  readonly receipt: StoredReceipt;
   /** Null when nothing was charged. */
   readonly transaction: Transaction | null;
   readonly contributors: readonly ContributorRecord[];
@@ -57,6 +61,8 @@ export type StoreWrite =
   /** Replaces the job's last one; changes nothing once the job is settled. */
   | { readonly kind: 'checkpoint'; readonly checkpoint: JobCheckpoint }
   | { readonly kind: 'forget-checkpoint'; readonly jobId: string }
+  /** Appends to the directory of nodes; `index` is the number of entries before it. */
+  | { readonly kind: 'directory-entry'; readonly index: number; readonly entry: string }
   /** Money that enters or leaves; a job's transaction comes with its receipt, in a settlement. */
   | { readonly kind: 'transaction'; readonly transaction: Transaction }
   | { readonly kind: 'account'; readonly account: AccountRecord }
@@ -84,7 +90,7 @@ export type WriteOutcome = 'written' | 'known';
 export interface Store {
   /**
    * Makes a write durable; resolves once it would survive a power cut. Writes that arrive together share one commit, in
-   * the order given. A settlement, transaction, account or key written before with the same content changes nothing (the
+   * the order given. A settlement, transaction, account, key or entry written before with the same content changes nothing (the
    * times of the first stand); with other content it rejects, and so does an unbalanced or overdrawing one, without harm
    * to the others of its group. Rejects with a `StoreError` and nothing else.
    */
@@ -94,8 +100,10 @@ export interface Store {
   accounts(): Promise<AccountRecord[]>;
   apiKeys(): Promise<ApiKeyRecord[]>;
   contributor(publicKey: string): Promise<ContributorRecord | undefined>;
-  receipt(id: string): Promise<Receipt | undefined>;
-  receiptOfJob(jobId: string): Promise<Receipt | undefined>;
+  receipt(id: string): Promise<StoredReceipt | undefined>;
+  receiptOfJob(jobId: string): Promise<StoredReceipt | undefined>;
+  /** Entries `from` to `to` - 1 of the directory, as they were written; as many of them as there are. */
+  directoryEntries(from: number, to: number): Promise<string[]>;
   checkpoints(): Promise<Journal>;
   idempotency(accountId: string, key: string): Promise<IdempotencyRecord | undefined>;
   totals(): Promise<Totals>;

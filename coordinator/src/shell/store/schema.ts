@@ -52,5 +52,6 @@ export interface Tables {
     readonly at_ms: Int;
   };
   readonly checkpoints: { readonly job_id: string; readonly body: string; readonly sha256: string };
+  readonly directory: { readonly position: Int; readonly entry: string };
   readonly totals: { readonly id: Int; readonly answered: Int; readonly completion_tokens: Int };
 }

@@ -7,7 +7,6 @@ import { dirname, resolve } from 'node:path';
 import SqliteDatabase, { type Database } from 'better-sqlite3';
 import { Kysely, SqliteDialect } from 'kysely';
 import type { Nano } from '@tussah/protocol/money';
-import type { Receipt } from '@tussah/protocol/receipts';
 import { checkpointOf } from './checkpoint-text.ts';
 import { GroupCommit, groupBounds, type GroupBounds } from './group-commit.ts';
 import { migrate, requireOurs } from './migrations.ts';
@@ -18,6 +17,7 @@ import type {
   IdempotencyRecord,
   Journal,
   Store,
+  StoredReceipt,
   StoreWrite,
   Totals,
   WriteOutcome,
@@ -196,22 +196,33 @@ export class SqliteStore implements Store {
     );
   }
 
-  async receipt(id: string): Promise<Receipt | undefined> {
+  async receipt(id: string): Promise<StoredReceipt | undefined> {
     const row = await this.#read()
       .selectFrom('receipts')
       .select('body')
       .where('id', '=', id)
       .executeTakeFirst();
-    return row && (JSON.parse(row.body) as Receipt);
+    return row && (JSON.parse(row.body) as StoredReceipt);
   }
 
-  async receiptOfJob(jobId: string): Promise<Receipt | undefined> {
+  async receiptOfJob(jobId: string): Promise<StoredReceipt | undefined> {
     const row = await this.#read()
       .selectFrom('receipts')
       .select('body')
       .where('job_id', '=', jobId)
       .executeTakeFirst();
-    return row && (JSON.parse(row.body) as Receipt);
+    return row && (JSON.parse(row.body) as StoredReceipt);
+  }
+
+  async directoryEntries(from: number, to: number): Promise<string[]> {
+    const rows = await this.#read()
+      .selectFrom('directory')
+      .select('entry')
+      .where('position', '>=', BigInt(from))
+      .where('position', '<', BigInt(to))
+      .orderBy('position')
+      .execute();
+    return rows.map(({ entry }) => entry);
   }
 
   async checkpoints(): Promise<Journal> {

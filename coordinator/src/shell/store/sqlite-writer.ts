@@ -1,7 +1,6 @@
 /** One write, inside the open transaction of its group. The hot path: prepared once, no query builder. */
 import { hash } from 'node:crypto';
 import type { Database } from 'better-sqlite3';
-import type { Receipt } from '@tussah/protocol/receipts';
 import type { Nano } from '@tussah/protocol/money';
 import type { Entry, Transaction } from '../../core/ledger.ts';
 import type { JobCheckpoint } from '../../core/state.ts';
@@ -11,11 +10,12 @@ import type {
   ApiKeyRecord,
   IdempotencyRecord,
   Settlement,
+  StoredReceipt,
   StoreWrite,
   WriteOutcome,
 } from './port.ts';
 import { StoreError } from './store-error.ts';
-import { balancesAfter, checkCredit, checkSettlement, content, requireSame } from './write-rules.ts';
+import { balancesAfter, checkCredit, checkSettlement, content, jobOf, requireSame } from './write-rules.ts';
 
 interface TransactionRow {
   readonly id: bigint;
@@ -67,6 +67,12 @@ function prepare(db: Database) {
        ON CONFLICT (job_id) DO UPDATE SET body = excluded.body, sha256 = excluded.sha256`,
     ),
     forgetCheckpoint: db.prepare<[string]>('DELETE FROM checkpoints WHERE job_id = ?'),
+    // Positions have no gaps: each is the number of those before it.
+    addEntryAtEnd: db.prepare<[number, string, number]>(
+      `INSERT INTO directory (position, entry)
+       SELECT ?, ? WHERE ? = (SELECT coalesce(max(position) + 1, 0) FROM directory)`,
+    ),
+    directoryEntry: db.prepare<[number], string>('SELECT entry FROM directory WHERE position = ?').pluck(),
     addTotals: db.prepare<[number, number]>(
       'UPDATE totals SET answered = answered + ?, completion_tokens = completion_tokens + ?',
     ),
@@ -110,6 +116,8 @@ export class SqliteWriter {
         return this.#checkpoint(write.checkpoint);
       case 'forget-checkpoint':
         return outcomeOf(this.#sql.forgetCheckpoint.run(write.jobId));
+      case 'directory-entry':
+        return this.#addEntry(write.index, write.entry);
       case 'transaction':
         checkCredit(write.transaction);
         return this.#addTransaction(write.transaction);
@@ -128,7 +136,8 @@ export class SqliteWriter {
   #settle(settlement: Settlement): WriteOutcome {
     checkSettlement(settlement);
     const { receipt, transaction, idempotency } = settlement;
-    const { id, jobId, createdAtMs } = receipt;
+    const { id, createdAtMs } = receipt;
+    const { jobId, outcome, completionTokens } = jobOf(receipt);
     const added = this.#sql.addReceipt.run(id, jobId, createdAtMs, JSON.stringify(receipt));
     if (added.changes === 0) {
       this.#requireSettled(settlement);
@@ -146,8 +155,7 @@ export class SqliteWriter {
       );
     if (idempotency !== null) this.#addIdempotency(idempotency);
     this.#sql.forgetCheckpoint.run(jobId);
-    const answered = receipt.outcome === 'complete' ? 1 : 0;
-    this.#sql.addTotals.run(answered, receipt.usage.completionTokens);
+    this.#sql.addTotals.run(outcome === 'complete' ? 1 : 0, completionTokens);
     return 'written';
   }
 
@@ -157,10 +165,19 @@ export class SqliteWriter {
     return outcomeOf(this.#sql.putCheckpoint.run(id, body, sha256Of(body), id));
   }
 
+  #addEntry(index: number, entry: string): WriteOutcome {
+    const sql = this.#sql;
+    if (sql.addEntryAtEnd.run(index, entry, index).changes > 0) return 'written';
+    const stored = sql.directoryEntry.get(index);
+    if (stored === undefined) throw new StoreError('invalid', `entry ${index} is not the next`);
+    requireSame(`entry ${index}`, (text: string) => text, stored, entry);
+    return 'known';
+  }
+
   /** A settlement seen before changes nothing, the contributors' records included: they may be newer by now. */
   #requireSettled({ receipt, transaction, idempotency }: Settlement): void {
     const body = this.#sql.receipt.get(receipt.id);
-    const stored = body === undefined ? undefined : (JSON.parse(body) as Receipt);
+    const stored = body === undefined ? undefined : (JSON.parse(body) as StoredReceipt);
     requireSame(`receipt ${receipt.id}`, content.receipt, stored, receipt);
     if (transaction !== null) this.#requireTransaction(transaction);
     if (idempotency !== null) this.#requireIdempotency(idempotency);

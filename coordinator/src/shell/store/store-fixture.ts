@@ -1,6 +1,8 @@
 /** Settlements and credits for tests, whose books balance and whose signatures are zeros. */
 import { unsignedReceipt, type SegmentPlan } from '@tussah/protocol/receipt-fixture';
 import type { Nano } from '@tussah/protocol/money';
+import { newId } from '@tussah/protocol/ids';
+import type { PrivateReceipt } from '@tussah/protocol/private/private-receipt';
 import type { Receipt } from '@tussah/protocol/receipts';
 import type { Identity } from '@tussah/protocol/signatures';
 import { ledgerAccounts, netEntries, type Transaction } from '../../core/ledger.ts';
@@ -50,7 +52,10 @@ export function transactionFor(receipt: Receipt): Transaction | null {
   };
 }
 
-export function settlementOf(receipt: Receipt, idempotencyKey: string | null = null): Settlement {
+/** Of the public tier. */
+export type PublicSettlement = Settlement & { readonly receipt: Receipt };
+
+export function settlementOf(receipt: Receipt, idempotencyKey: string | null = null): PublicSettlement {
   return {
     receipt,
     transaction: transactionFor(receipt),
@@ -79,7 +84,7 @@ export const idempotencyFor = (receipt: Receipt, key: string): IdempotencyRecord
 export const settlement = (
   idempotencyKey: string | null = null,
   segments: readonly Partial<SegmentPlan>[] = [{}],
-): Settlement =>
+): PublicSettlement =>
   settlementOf(
     unsignedReceipt({
       coordinator: namedIdentity(1),
@@ -88,6 +93,68 @@ export const settlement = (
     }),
     idempotencyKey,
   );
+
+/** A private job of 10 and 5 tokens; its signatures are zeros. */
+export function privateSettlement(change: Partial<PrivateReceipt> = {}): Settlement & {
+  readonly receipt: PrivateReceipt;
+} {
+  const identity = namedIdentity(200).publicKey;
+  const receipt: PrivateReceipt = {
+    version: 1,
+    id: newId('rcp'),
+    createdAtMs: 1_750_000_000_000,
+    tier: 'private',
+    payer,
+    node: {
+      receipt: {
+        version: 1,
+        jobId: newId('job'),
+        headerHash: 'ab'.repeat(32),
+        bundle: 'cd'.repeat(32),
+        identity,
+        model: 'confidential',
+        outcome: 'complete',
+        promptTokens: 10,
+        completionTokens: 5,
+        price: { promptNanoPerMillion: '1000000', completionNanoPerMillion: '2000000' },
+        chunks: 8,
+        transcript: 'ef'.repeat(32),
+        atMs: 1_750_000_000_000,
+      },
+      signature: '0'.repeat(128),
+    },
+    receiptKey: namedIdentity(201).publicKey,
+    heldNano: '100',
+    chargedNano: '20',
+    networkFeeBasisPoints: 500,
+    networkFeeNano: '1',
+    payNano: '19',
+    coordinator: namedIdentity(1).publicKey,
+    signature: '0'.repeat(128),
+    ...change,
+  };
+  return privateSettlementOf(receipt);
+}
+
+export function privateSettlementOf(
+  receipt: PrivateReceipt,
+): Settlement & { readonly receipt: PrivateReceipt } {
+  const { identity, jobId, completionTokens: tokens } = receipt.node.receipt;
+  const entries = netEntries([
+    { account: ledgerAccounts.client(receipt.payer), amountNano: -BigInt(receipt.chargedNano) },
+    { account: ledgerAccounts.networkFee, amountNano: BigInt(receipt.networkFeeNano) },
+    { account: ledgerAccounts.contributor(identity), amountNano: BigInt(receipt.payNano) },
+  ]);
+  const { id: receiptId, createdAtMs: atMs } = receipt;
+  return {
+    receipt,
+    transaction: entries.length === 0 ? null : { key: `job:${jobId}`, kind: 'job', atMs, receiptId, entries },
+    contributors: [
+      { publicKey: identity, wallet: null, jobsDone: 1, jobsFailed: 0, tokens, tokensPerSecond: null },
+    ],
+    idempotency: null,
+  };
+}
 
 /** A running job of which one contributor has delivered 10 tokens and another 5 so far. */
 export function checkpointFor(jobId: string, change: Partial<JobCheckpoint> = {}): JobCheckpoint {

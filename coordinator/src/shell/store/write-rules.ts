@@ -1,12 +1,22 @@
 /** The rules of a write that need no database but the balances, the same for every store. */
 import { NANO_MAX, type Nano } from '@tussah/protocol/money';
 import { canonicalText, type Canonical } from '@tussah/protocol/canonical';
-import type { Receipt } from '@tussah/protocol/receipts';
 import { faultOf, type Entry, type Transaction } from '../../core/ledger.ts';
-import type { AccountRecord, ApiKeyRecord, IdempotencyRecord, Settlement } from './port.ts';
+import type { AccountRecord, ApiKeyRecord, IdempotencyRecord, Settlement, StoredReceipt } from './port.ts';
 import { StoreError } from './store-error.ts';
 
 const jobKey = (jobId: string) => `job:${jobId}`;
+
+/** What both kinds of receipt say of their job. */
+export function jobOf(receipt: StoredReceipt): {
+  readonly jobId: string;
+  readonly outcome: 'complete' | 'cancelled' | 'failed';
+  readonly completionTokens: number;
+} {
+  if (receipt.tier === 'private' && 'node' in receipt) return receipt.node.receipt;
+  const { jobId, outcome, usage } = receipt;
+  return { jobId, outcome, completionTokens: usage.completionTokens };
+}
 
 /** A stand-alone transaction must not pass for a job's. */
 export function checkCredit(transaction: Transaction): void {
@@ -18,16 +28,15 @@ export function checkCredit(transaction: Transaction): void {
 /** The parts of a settlement must be of one job. */
 export function checkSettlement({ receipt, transaction, idempotency }: Settlement): void {
   const mismatch = (what: string) => new StoreError('mismatched', `settlement ${receipt.id}: ${what}`);
+  const { jobId } = jobOf(receipt);
   if ((transaction === null) !== (receipt.chargedNano === '0'))
     throw mismatch('there is a transaction if, and only if, something was charged');
   if (
     transaction !== null &&
-    (transaction.kind !== 'job' ||
-      transaction.receiptId !== receipt.id ||
-      transaction.key !== jobKey(receipt.jobId))
+    (transaction.kind !== 'job' || transaction.receiptId !== receipt.id || transaction.key !== jobKey(jobId))
   )
     throw mismatch('the transaction is of another job');
-  if (idempotency !== null && (idempotency.receiptId !== receipt.id || idempotency.jobId !== receipt.jobId))
+  if (idempotency !== null && (idempotency.receiptId !== receipt.id || idempotency.jobId !== jobId))
     throw mismatch('the idempotency record is of another job');
 }
 
@@ -50,7 +59,7 @@ const inRange = (nano: Nano) => nano <= NANO_MAX && nano >= -NANO_MAX;
 
 /** What a replay is compared by. Times are left out: those of the first stand. */
 export const content = {
-  receipt: (receipt: Receipt) => canonicalText(receipt),
+  receipt: (receipt: StoredReceipt) => canonicalText(receipt),
   transaction: ({ key, kind, receiptId, entries }: Transaction) =>
     canonicalText({ key, kind, receiptId, entries: entries.map(entryText).sort() }),
   account: ({ id, name, weight }: AccountRecord) => canonicalText({ id, name, weight }),
