@@ -31,7 +31,7 @@ const npmRuns = () =>
   existsSync(path('npm-runs')) ? readFileSync(path('npm-runs'), 'utf8').trim().split('\n').length : 0;
 
 /** What `npm run verify` runs here. */
-const command = (text: string) => writeFileSync(path('coordinator/src/verify/verify-main.ts'), text);
+const command = (text: string) => writeFileSync(path('tools/verify.ts'), text);
 
 function begin(args: readonly string[], env: Record<string, string> = {}) {
   const child = spawn(process.execPath, [path('tools/bootstrap.mjs'), ...args], {
@@ -56,8 +56,7 @@ const run = (args: readonly string[], env?: Record<string, string>) => begin(arg
 
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'tussah-bootstrap-'));
-  for (const folder of ['tools', 'home', 'coordinator/src/verify'])
-    mkdirSync(path(folder), { recursive: true });
+  for (const folder of ['tools', 'home']) mkdirSync(path(folder), { recursive: true });
   cpSync(join(tools, 'bootstrap.mjs'), path('tools/bootstrap.mjs'));
   cpSync(join(tools, 'setup'), path('tools/setup'), { recursive: true });
   writeFileSync(path('package.json'), '{"type":"module","workspaces":["coordinator"]}');
@@ -138,7 +137,7 @@ describe.skipIf(process.platform === 'win32')('the bootstrap', { timeout: 20_000
   it('names its commands when asked for another', async () => {
     const failed = await run(['vreify']);
     expect(failed.code).toBe(1);
-    expect(failed.stderr).toContain('start, test, coordinator, contribute, verify, sim, bench');
+    expect(failed.stderr).toContain('start, test, coordinator, contribute, node, proxy, verify, sim, bench');
   });
 
   it("ends with the command's exit code", async () => {

@@ -2,6 +2,7 @@
 import { ErrorBodySchema, failure } from '@tussah/protocol/errors';
 import type { Receipt } from '@tussah/protocol/receipts';
 import * as v from 'valibot';
+import { Connection, type Fetch } from './connection.ts';
 import { failures, type ChatEvent, type ChatFailure } from './events.ts';
 import { asFailure, type ReceivedAnswer } from './received.ts';
 import { EventTooLarge, SseParser, type ServerEvent } from './sse.ts';
@@ -10,7 +11,7 @@ export interface Request {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
-  readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
+  readonly fetch: Fetch;
   readonly signal: AbortSignal;
   /** A connection silent for longer counts as lost: until the answer begins, and then between two pieces of it. */
   readonly firstSilenceMs: number;
@@ -27,6 +28,8 @@ export type Ended =
       readonly waitMs: number;
       readonly reached: boolean;
     };
+
+const REFUSAL_BYTES = 65_536;
 
 /** A coordinator that stops or starts says these; so does the gateway before one that is away. */
 const restarting = new Set(['coordinator_restarted', 'shutting_down']);
@@ -51,75 +54,27 @@ export async function* attempt(
   request: Request,
   answer: ReceivedAnswer,
 ): AsyncGenerator<ChatEvent, Ended, void> {
+  const { url, headers, body, fetch, silenceMs } = request;
   const connection = new Connection(request.signal);
   const resumes = answer.resumable;
   try {
-    const response = await connection.ask(request);
+    const response = await connection.ask(
+      fetch,
+      url,
+      { method: 'POST', headers, body },
+      request.firstSilenceMs,
+    );
     if (response === undefined) return lost(failures.unreachable, false);
     if (!response.ok) {
-      const body = await connection.json(response, request.silenceMs);
-      return refusalOf(response, body, resumes !== undefined);
+      const refusal = await connection.json(response, REFUSAL_BYTES, silenceMs);
+      return refusalOf(response, refusal, resumes !== undefined);
     }
     const isStream = response.headers.get('content-type')?.startsWith('text/event-stream') ?? false;
     if (response.body === null || !isStream) return failed(failures.unreadable);
     if (resumes !== undefined) yield { type: 'resumed', jobId: resumes.jobId, tokens: answer.tokens };
-    return yield* readStream(connection.chunks(response.body, request.silenceMs), answer);
+    return yield* readStream(connection.chunks(response.body, silenceMs), answer);
   } finally {
     connection.close();
-  }
-}
-
-/** A request under way that ends with the caller's signal, with `close`, or when nothing comes for too long. */
-class Connection {
-  readonly #own = new AbortController();
-  readonly #signal: AbortSignal;
-
-  constructor(signal: AbortSignal) {
-    this.#signal = AbortSignal.any([signal, this.#own.signal]);
-  }
-
-  close(): void {
-    this.#own.abort();
-  }
-
-  /** The head of the answer; undefined when there is none. */
-  async ask(request: Request): Promise<Response | undefined> {
-    const { url, headers, body, fetch } = request;
-    // The key goes in the header alone; there are no cookies to send.
-    const init = { method: 'POST', headers, body, credentials: 'omit', signal: this.#signal } as const;
-    return this.#unlessSilent(() => fetch(url, init), request.firstSilenceMs);
-  }
-
-  /** The body of a refusal; undefined where it is not JSON. */
-  json(response: Response, silenceMs: number): Promise<unknown> {
-    return this.#unlessSilent(() => response.json() as Promise<unknown>, silenceMs);
-  }
-
-  /** Safari's streams can't be iterated yet. A broken connection ends the list. */
-  async *chunks(body: ReadableStream<Uint8Array>, silenceMs: number): AsyncGenerator<Uint8Array, void, void> {
-    const reader = body.getReader();
-    try {
-      for (;;) {
-        const read = await this.#unlessSilent(() => reader.read(), silenceMs);
-        if (read?.value === undefined) return;
-        yield read.value;
-      }
-    } finally {
-      // After an abort this rejects with the abort itself.
-      await reader.cancel().catch(() => undefined);
-    }
-  }
-
-  async #unlessSilent<Value>(work: () => Promise<Value>, silenceMs: number): Promise<Value | undefined> {
-    const timer = setTimeout(() => this.close(), silenceMs);
-    try {
-      return await work();
-    } catch {
-      // Browsers say nothing about why a request failed, and every reason has the same remedy.
-      return undefined;
-    } finally {
-      clearTimeout(timer);
-    }
   }
 }
 

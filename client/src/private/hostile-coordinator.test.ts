@@ -1,0 +1,1 @@
+import './suites/hostile-coordinator.ts';

@@ -1,0 +1,1 @@
+import './suites/private-chat.ts';

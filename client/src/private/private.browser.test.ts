@@ -1,0 +1,3 @@
+/** The same suites as in Node, inside Chromium. */
+import './suites/private-chat.ts';
+import './suites/hostile-coordinator.ts';
