@@ -61,7 +61,7 @@ test.each([
 
 test.each([
   [['--once', 'Hi', '--json', '--model', 'no-such-model'], 'model_not_found'],
-  [['--once', 'Hi', '--json', '--tier', 'private'], 'tier_unavailable'],
+  [['--once', 'Hi', '--json', '--tier', 'private', '--model', 'smollm2-135m-instruct'], 'tier_unavailable'],
   [['--once', 'Hi', '--json', '--nonsense'], 'bad_flags'],
 ] as const)(
   'fails with a code and a remedy: %j',

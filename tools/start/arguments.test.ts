@@ -59,7 +59,10 @@ describe('the command line of npm start', () => {
     });
   });
 
-  it('never moves a private question to another tier', () => {
-    expect(codeOf('--once', 'x', '--tier', 'private')).toBe('tier_unavailable');
+  it('takes private questions for the model of its node, and never moves others to another tier', () => {
+    expect(parse('--once', 'x', '--tier', 'private')).toMatchObject({
+      value: { arguments: { tier: 'private', model: defaultModel } },
+    });
+    expect(codeOf('--once', 'x', '--tier', 'private', '--model', 'other')).toBe('tier_unavailable');
   });
 });

@@ -1,6 +1,6 @@
 /** The command line of `npm start`. */
 import { parseArgs } from 'node:util';
-import { fail, failure, ok, type Result } from '@tussah/protocol/errors';
+import { fail, ok, type Result } from '@tussah/protocol/errors';
 import type { Tier } from '@tussah/protocol/sampling';
 
 export type StartEngine = 'webllm' | 'wllama';
@@ -25,14 +25,14 @@ export const defaultQuestion = 'What is 12 + 7?';
 
 export const startHelp = `npm start [-- OPTIONS]
 
-Runs everything on this machine: coordinator, site and one contributor in a headless browser. Asks one question, shows
-the answer and its receipt, and stays up until Ctrl-C.
+Runs everything on this machine: coordinator, site, one contributor in a headless browser, and one confidential node that
+is SIMULATED. Asks one question, shows the answer and its receipt, and stays up until Ctrl-C.
 
   --once "TEXT"      ask TEXT, print the answer, stop everything and end
   --json             with --once: the last line on stdout is one JSON object
   --model ID         model to serve and ask (${defaultModel})
   --engine NAME      webllm or wllama (${defaultEngine})
-  --tier TIER        public or private (public)
+  --tier TIER        public: the contributor answers; private: sealed to the simulated node (public)
   --port N           exactly this port (${defaultPort}, or the next free one)
   --verbose          what each phase took, and the logs of the coordinator
   --help             this text
@@ -75,7 +75,12 @@ export function parseStartArguments(
       message: `There is no model "${model}" in the catalogue.`,
       remedy: `Choose one of: ${knownModels.join(', ')}.`,
     });
-  if (tier === 'private') return fail({ ...failure('tier_unavailable'), code: 'tier_unavailable' });
+  if (tier === 'private' && model !== defaultModel)
+    return fail({
+      code: 'tier_unavailable',
+      message: `The simulated node of npm start serves ${defaultModel} only. The request was not moved to another tier.`,
+      remedy: `Leave --model out, or run a node of your own with npm run node.`,
+    });
   return ok({
     kind: 'start',
     arguments: {

@@ -25,6 +25,8 @@ export interface Coordinator {
 export async function startCoordinator(options: {
   readonly port: number;
   readonly data: string;
+  /** File with the policy for confidential nodes; null serves none. */
+  readonly nodePolicy: string | null;
   readonly verbose: boolean;
 }): Promise<Result<Coordinator, 'coordinator_failed'>> {
   const log = join(options.data, 'coordinator.log');
@@ -33,7 +35,13 @@ export async function startCoordinator(options: {
   const listening = new Promise<string>((resolve) => (heard = resolve));
   const child = startNode(
     'coordinator/src/main.ts',
-    ['--port', String(options.port), '--data', options.data],
+    [
+      '--port',
+      String(options.port),
+      '--data',
+      options.data,
+      ...(options.nodePolicy === null ? [] : ['--node-policy', options.nodePolicy]),
+    ],
     {
       onLine: (line, stream) => {
         const url = stream === 'stdout' ? listeningUrl(line) : undefined;

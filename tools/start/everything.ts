@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Policy } from '@tussah/attestation/policy/policy';
 import { fail, ok, type Failure, type Result } from '@tussah/protocol/errors';
 import type { Network } from '@tussah/protocol/network';
 import { startActivity } from '../setup/activity.mjs';
@@ -10,7 +11,13 @@ import { root } from '../setup/processes.ts';
 import { defaultPort, type StartArguments } from './arguments.ts';
 import { startContributor, type Contributor } from './contributor.ts';
 import { startCoordinator, type Coordinator } from './coordinator.ts';
-import { waitForContributor } from './network.ts';
+import { readNetwork, waitForContributor } from './network.ts';
+import {
+  simulatedPolicy,
+  startConfidentialNode,
+  type ConfidentialNode,
+  type SimulatedPolicy,
+} from './node.ts';
 import { choosePort, isPortFree } from './port.ts';
 import { interrupted } from './question.ts';
 
@@ -24,6 +31,8 @@ export class Everything {
   #stopping = false;
   #coordinator: Coordinator | undefined;
   #contributor: Contributor | undefined;
+  #node: ConfidentialNode | undefined;
+  #policy: SimulatedPolicy | null = null;
   /** Where the coordinator keeps its books. */
   readonly data: string;
 
@@ -71,13 +80,39 @@ export class Everything {
     this.#ending.abort(why);
   }
 
+  /** Once for a question of the public tier, the private one is left out: nobody would see it. */
+  get servesPrivately(): boolean {
+    return this.#args.once === null || this.#args.tier === 'private';
+  }
+
+  get servesPublicly(): boolean {
+    return this.#args.once === null || this.#args.tier === 'public';
+  }
+
+  /** What the node's evidence is verified against. Throws where no node is run. */
+  get policy(): Policy {
+    if (this.#policy === null) throw new Error('there is no confidential node');
+    return this.#policy.policy;
+  }
+
   async startCoordinator(): Promise<Result<string>> {
     const { port: wanted, once, verbose } = this.#args;
+    if (this.servesPrivately) {
+      const policy = await simulatedPolicy();
+      if (!policy.ok) return policy;
+      this.#policy = policy.value;
+    }
+    const nodePolicy = this.#policy?.path ?? null;
     const usual = once === null ? defaultPort : oncePort;
     for (let first = wanted ?? usual; ;) {
       const port = await choosePort(first, wanted !== null);
       if (!port.ok) return port;
-      const started = await startCoordinator({ port: port.value, data: this.data, verbose });
+      const started = await startCoordinator({
+        port: port.value,
+        data: this.data,
+        nodePolicy,
+        verbose,
+      });
       if (started.ok) {
         if (port.value !== (wanted ?? usual) && once === null)
           process.stderr.write(`Port ${usual} is taken; using ${port.value}.\n`);
@@ -112,10 +147,26 @@ export class Everything {
     return ok(network);
   }
 
-  /** Stops what was started, the contributor first. Resolves with whether the coordinator ended well. */
+  /** Resolves once the coordinator has accepted the node's evidence. */
+  async startNode(url: string): Promise<Result<true>> {
+    const { verbose } = this.#args;
+    const { node, attested } = startConfidentialNode({ url, data: this.data, verbose });
+    this.#node = node;
+    const result = await Promise.race([attested, this.#interrupted()]);
+    if (result.ok) void this.#watchNode(node);
+    return result;
+  }
+
+  /** What the network says of itself, once it answers. */
+  async network(url: string): Promise<Result<Network>> {
+    const network = await readNetwork(url, this.signal);
+    return network === undefined ? fail(this.why) : ok(network);
+  }
+
+  /** Stops what was started, the coordinator last. Resolves with whether the coordinator ended well. */
   async stop(finish: boolean): Promise<boolean> {
     this.#stopping = true;
-    await this.#contributor?.stop(finish);
+    await Promise.all([this.#contributor?.stop(finish), this.#node?.stop()]);
     const exit = await this.#coordinator?.stop();
     return exit?.code === 0;
   }
@@ -133,5 +184,22 @@ export class Everything {
   async #watchContributor({ failed }: Contributor): Promise<void> {
     const failure = await failed;
     if (!this.#stopping) this.#ending.abort(failure);
+  }
+
+  /** A node that is gone ends a start for a private question; else the rest of the network goes on. */
+  async #watchNode({ exited, died }: ConfidentialNode): Promise<void> {
+    const exit = await exited;
+    if (this.#stopping) return;
+    const failure = died(exit);
+    if (this.#args.tier === 'private') this.#ending.abort(failure);
+    else process.stderr.write(`\n${failure.message}\nThe private tier is not served any more.\n`);
+  }
+
+  #interrupted(): Promise<Result<never>> {
+    return new Promise((resolve) => {
+      const end = () => resolve(fail(this.why));
+      if (this.signal.aborted) end();
+      else this.signal.addEventListener('abort', end, { once: true });
+    });
   }
 }

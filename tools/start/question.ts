@@ -2,7 +2,6 @@
 import { fail, ok, type Failure, type Result } from '@tussah/protocol/errors';
 import type { EngineName } from '@tussah/protocol/engine-profile';
 import { verifyReceipt, type Receipt } from '@tussah/protocol/receipts';
-import type { Tier } from '@tussah/protocol/sampling';
 import { measure } from '../../web/src/chat/answer.ts';
 import { ask } from '../../web/src/chat/ask.ts';
 
@@ -10,7 +9,6 @@ export interface Question {
   readonly url: string;
   readonly text: string;
   readonly model: string;
-  readonly tier: Tier;
   /** Public key that the receipt must be signed with. */
   readonly coordinator: string;
 }
@@ -19,7 +17,7 @@ export interface Answered {
   readonly answer: string;
   readonly model: string;
   readonly build: string;
-  readonly tier: Tier;
+  readonly tier: 'public';
   readonly engine: EngineName;
   readonly usage: { readonly prompt_tokens: number; readonly completion_tokens: number };
   readonly ttftMs: number;
@@ -36,7 +34,7 @@ export async function askQuestion(
   const request = {
     model: question.model,
     messages: [{ role: 'user', content: question.text }],
-    tussah: { tier: question.tier },
+    tussah: { tier: 'public' },
   } as const;
   const options = {
     fetch: (path: string, init: RequestInit) => fetch(`${question.url}${path}`, init),
@@ -53,6 +51,9 @@ export async function askQuestion(
         times.push(event.atMs);
         answer += event.text;
         onText(event.text);
+        break;
+      case 'assigned':
+        // Only the private tier says beforehand who will answer.
         break;
       case 'failed':
         return fail(event.failure);
@@ -90,7 +91,7 @@ async function check(
     answer,
     model: receipt.model,
     build: segment.build,
-    tier: receipt.tier,
+    tier: 'public',
     engine: segment.profile.engine,
     usage: {
       prompt_tokens: receipt.usage.promptTokens,

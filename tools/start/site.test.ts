@@ -17,6 +17,7 @@ describe('what the site is built from', () => {
     'web/src/app/routes.test.ts',
     'models/tiny/train',
     'worker-runtime/src/headless',
+    'worker-runtime/src/confidential',
     'web/.DS_Store',
     'models/README.md',
   ])('leaves out %s', (path) => expect(isSiteSource(path)).toBe(false));

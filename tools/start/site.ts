@@ -21,7 +21,7 @@ const sources = [
 ];
 /** What does not get into the site, though it lies among its sources. */
 const irrelevant =
-  /(^|\/)(node_modules|dist|\.[^/]*|headless)$|^models\/tiny\/(train|compile)$|\.test\.ts$|\.md$/;
+  /(^|\/)(node_modules|dist|\.[^/]*|headless|confidential)$|^models\/tiny\/(train|compile)$|\.test\.ts$|\.md$/;
 const index = join(root, 'web', 'dist', 'index.html');
 const stampPath = join(root, '.tussah', 'site.json');
 const buildTimeoutMs = 180_000;
