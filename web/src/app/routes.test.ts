@@ -7,6 +7,7 @@ describe('routeOf', () => {
     ['/contribute', 'contribute'],
     ['/contribute/', 'contribute'],
     ['//', 'chat'],
+    ['/verify', 'verify'],
     ['/nothing', 'not-found'],
     ['/constructor', 'not-found'],
     ['/__proto__', 'not-found'],

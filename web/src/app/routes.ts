@@ -1,7 +1,11 @@
 /** The site's pages by path. */
-export type Route = 'chat' | 'contribute' | 'not-found';
+export type Route = 'chat' | 'contribute' | 'verify' | 'not-found';
 
-const paths: Readonly<Record<string, Route>> = { '/': 'chat', '/contribute': 'contribute' };
+const paths: Readonly<Record<string, Route>> = {
+  '/': 'chat',
+  '/contribute': 'contribute',
+  '/verify': 'verify',
+};
 
 /** The page of a path; a slash at the end makes no difference. */
 export function routeOf(path: string): Route {
@@ -12,6 +16,7 @@ export function routeOf(path: string): Route {
 export const titles: Readonly<Record<Route, string>> = {
   chat: 'Chat · Tussah',
   contribute: 'Contribute · Tussah',
+  verify: 'Verify · Tussah',
   'not-found': 'Not found · Tussah',
 };
 

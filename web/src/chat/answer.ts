@@ -6,6 +6,7 @@ import type { ChatFailure } from '@tussah/client/events';
 import type { Usage } from '@tussah/protocol/chat-response';
 import type { Receipt } from '@tussah/protocol/receipts';
 import type { FinishReason } from '@tussah/protocol/sampling';
+import type { Machine, Proof } from '../private/proof.ts';
 
 export interface Timing {
   readonly askedAtMs: number;
@@ -18,6 +19,8 @@ interface Common {
   readonly text: string;
   readonly timing: Timing;
   readonly jobId: string | null;
+  /** The confidential machines that the question was sealed to and that took it, in order; none for a public answer. */
+  readonly machines: readonly Machine[];
 }
 export type Answer =
   | (Common & { readonly phase: 'waiting' })
@@ -26,19 +29,24 @@ export type Answer =
       readonly phase: 'done';
       readonly finishReason: FinishReason;
       readonly usage: Usage | null;
+      /** Of a public answer. */
       readonly receipt: Receipt | null;
+      /** Of a private one. */
+      readonly proof: Proof | null;
     })
   | (Common & { readonly phase: 'stopped' })
   | (Common & { readonly phase: 'failed'; readonly failure: ChatFailure });
 
 export type AnswerEvent =
   | { readonly type: 'text-delta'; readonly text: string; readonly atMs: number }
+  | { readonly type: 'assigned'; readonly machine: Machine }
   | {
       readonly type: 'finished';
       readonly finishReason: FinishReason;
       readonly usage: Usage | null;
       readonly jobId: string | null;
       readonly receipt: Receipt | null;
+      readonly proof: Proof | null;
     }
   | { readonly type: 'failed'; readonly failure: ChatFailure }
   | { readonly type: 'stopped' };
@@ -48,6 +56,7 @@ export const asked = (atMs: number): Answer => ({
   text: '',
   timing: { askedAtMs: atMs, firstAtMs: null, lastAtMs: null },
   jobId: null,
+  machines: [],
 });
 
 export const isEnded = (answer: Answer): boolean =>
@@ -56,7 +65,7 @@ export const isEnded = (answer: Answer): boolean =>
 /** The next state. An ended answer stays as it is: events in flight when somebody pressed Stop come too late. */
 export function step(answer: Answer, event: AnswerEvent): Answer {
   if (isEnded(answer)) return answer;
-  const { text, timing, jobId } = answer;
+  const { text, timing, jobId, machines } = answer;
   switch (event.type) {
     case 'text-delta':
       if (event.text === '') return answer;
@@ -65,15 +74,18 @@ export function step(answer: Answer, event: AnswerEvent): Answer {
         text: text + event.text,
         timing: { ...timing, firstAtMs: timing.firstAtMs ?? event.atMs, lastAtMs: event.atMs },
         jobId,
+        machines,
       };
+    case 'assigned':
+      return { ...answer, machines: [...machines, event.machine] };
     case 'finished': {
-      const { finishReason, usage, receipt } = event;
-      return { phase: 'done', text, timing, jobId: event.jobId, finishReason, usage, receipt };
+      const { type: _, ...end } = event;
+      return { phase: 'done', text, timing, machines, ...end };
     }
     case 'failed':
-      return { phase: 'failed', text, timing, jobId, failure: event.failure };
+      return { phase: 'failed', text, timing, jobId, machines, failure: event.failure };
     case 'stopped':
-      return { phase: 'stopped', text, timing, jobId };
+      return { phase: 'stopped', text, timing, jobId, machines };
     default:
       return event satisfies never;
   }

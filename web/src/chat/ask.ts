@@ -1,4 +1,4 @@
-/** Asks the coordinator and turns its stream into an answer's events. Expected failures are events; it does not throw. */
+/** Asks in the public tier and turns its stream into an answer's events. Expected failures are events; it does not throw. */
 import { streamChat, type Reconnecting } from '@tussah/client/chat-stream';
 import type { AnswerEvent } from './answer.ts';
 
@@ -18,7 +18,7 @@ export interface AskOptions {
 }
 
 /** OpenAI's default of 1 suits models of their size; small ones wander off. This is what Llama and Qwen advise. */
-const TEMPERATURE = 0.6;
+export const TEMPERATURE = 0.6;
 
 /** Yields text as it comes, over broken connections too, then exactly one of `finished`, `failed` and `stopped`. */
 export async function* ask(
@@ -28,6 +28,7 @@ export async function* ask(
   for await (const event of streamChat({ ...question, temperature: TEMPERATURE }, options)) {
     if (event.type === 'text-delta') yield { ...event, atMs: now() };
     else if (event.type === 'failed') yield { type: 'failed', failure: event.failure };
+    else if (event.type === 'finished') yield { ...event, proof: null };
     // An answer that goes on looks as if nothing had happened.
     else if (event.type !== 'resumed') yield event;
   }

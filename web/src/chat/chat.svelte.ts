@@ -1,14 +1,16 @@
 /** The conversation of this tab: it goes on while another page is shown, and is kept in the tab's own storage. */
 import { announcer } from '../app/announcer.svelte.ts';
 import { readStored, writeStored } from '../app/storage.ts';
+import { askPrivately } from '../private/ask-privately.ts';
+import { privateTier } from '../private/private-tier.svelte.ts';
 import { networkState } from '../network/network.svelte.ts';
 import { preferredModel } from '../network/model-state.ts';
 import { isEnded, type Answer } from './answer.ts';
-import { restored, saved, type Turn } from './conversation.ts';
+import { partsWith, restored, saved, type Turn } from './conversation.ts';
 import { remedyOf } from './remedy.ts';
-import { ChatSession } from './session.ts';
+import { ChatSession, type Asking } from './session.ts';
 
-const keys = { turns: 'tussah.chat.1', model: 'tussah.model', apiKey: 'tussah.api-key' } as const;
+const keys = { turns: 'tussah.chat.2', model: 'tussah.model', apiKey: 'tussah.api-key' } as const;
 
 class Chat {
   turns: readonly Turn[] = $state.raw(restored(readStored(keys.turns)));
@@ -19,6 +21,7 @@ class Chat {
   readonly #session = new ChatSession(
     {
       fetch: (url, init) => fetch(url, init),
+      askPrivately: (question, options) => askPrivately(privateTier.open, question, options),
       now: () => performance.now(),
       nextFrame,
       onChange: (turns) => (this.turns = turns),
@@ -28,7 +31,16 @@ class Chat {
   );
   readonly running: boolean = $derived(this.turns.some((turn) => !isEnded(turn.answer)));
   /** The model asked next; undefined until the coordinator said which there are. */
-  readonly model: string | undefined = $derived(preferredModel(networkState.models ?? [], this.#wanted));
+  readonly model: string | undefined = $derived(
+    preferredModel(networkState.models ?? [], this.#wanted, this.privateModels),
+  );
+  /** Whether the next question would leave all turns behind, because they are private and it is not. */
+  readonly parts: boolean = $derived(partsWith(this.turns, privateTier.tier));
+
+  /** In private only what the policy names can be asked; undefined in public. */
+  get privateModels(): readonly string[] | undefined {
+    return privateTier.tier === 'private' ? privateTier.policy?.models : undefined;
+  }
 
   constructor() {
     addEventListener('pagehide', () => this.#save());
@@ -51,17 +63,24 @@ class Chat {
 
   ask(text: string): void {
     const question = text.trim();
-    if (question === '' || this.model === undefined || this.running) return;
+    const asking = this.#asking(privateTier.tier);
+    if (question === '' || asking === undefined || this.running) return;
     this.draft = '';
-    announcer.say('Asking.');
-    void this.#session.ask(question, this.model, this.apiKey);
+    announcer.say(asking.tier === 'private' ? 'Asking in private.' : 'Asking.');
+    void this.#session.ask(question, asking);
   }
 
-  /** A new answer to the last question, by the model chosen now; `alone` leaves the earlier turns out. */
+  /**
+   * A new answer to the last question, by the model chosen now; `alone` leaves the earlier turns out. A private question stays
+   * private, whatever the next one will be.
+   */
   askAgain(alone = false): void {
-    if (this.model === undefined || this.running) return;
-    announcer.say('Asking again.');
-    void this.#session.askAgain(this.model, this.apiKey, alone);
+    const last = this.turns.at(-1);
+    const asking = this.#asking(last?.tier === 'private' ? 'private' : privateTier.tier);
+    if (asking === undefined || last === undefined || this.running) return;
+    announcer.say(asking.tier === 'private' ? 'Asking again in private.' : 'Asking again.');
+    const model = asking.tier === privateTier.tier ? asking.model : last.model;
+    void this.#session.askAgain({ ...asking, model }, alone);
   }
 
   stop(): void {
@@ -74,11 +93,20 @@ class Chat {
     announcer.say('New chat.');
   }
 
+  #asking(tier: Asking['tier']): Asking | undefined {
+    return this.model === undefined ? undefined : { model: this.model, tier, apiKey: this.apiKey };
+  }
+
   #ended(answer: Answer): void {
     this.#save();
     if (answer.phase === 'failed')
       announcer.alert(`No whole answer. ${answer.failure.message} ${remedyOf(answer.failure)}`);
+    else if (answer.phase === 'done' && answer.proof?.failure)
+      announcer.alert(`The answer is complete. ${answer.proof.failure.message}`);
     else announcer.say(answer.phase === 'stopped' ? 'Stopped.' : 'The answer is complete.');
+    const asked = this.turns.at(-1);
+    if (asked?.tier === 'private' && answer.phase === 'failed')
+      void privateTier.verify(asked.model, this.apiKey);
     // What an answer changed: who is free, and what guests have left.
     void networkState.read();
   }

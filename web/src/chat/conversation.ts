@@ -2,8 +2,9 @@
 import { UsageSchema } from '@tussah/protocol/chat-response';
 import { FailureSchema } from '@tussah/protocol/errors';
 import { ReceiptSchema } from '@tussah/protocol/receipts';
-import { FinishReasonSchema } from '@tussah/protocol/sampling';
+import { FinishReasonSchema, TierSchema, type Tier } from '@tussah/protocol/sampling';
 import * as v from 'valibot';
+import { MachineSchema, ProofSchema } from '../private/proof.ts';
 import { isEnded, step, type Answer } from './answer.ts';
 import type { Question } from './ask.ts';
 
@@ -11,16 +12,25 @@ export interface Turn {
   readonly id: number;
   readonly question: string;
   readonly model: string;
+  readonly tier: Tier;
   /** The turns before this one are not sent any more. */
   readonly fresh: boolean;
   readonly answer: Answer;
 }
 
-/** What is sent for the last turn: the answered turns since the last fresh one, and the last question. */
+/** Whether a question of this tier has to leave all earlier turns behind. */
+export const partsWith = (turns: readonly Turn[], tier: Tier): boolean =>
+  tier === 'public' && turns.at(-1)?.tier === 'private';
+
+/**
+ * What is sent for the last turn: the answered turns since the last fresh one, and the last question. A public question never
+ * takes along what was asked or answered in private, nor anything before it.
+ */
 export function messagesOf(turns: readonly Turn[]): Question['messages'] {
   const start = Math.max(
     0,
     turns.findLastIndex((turn) => turn.fresh),
+    turns.at(-1)?.tier === 'private' ? 0 : turns.findLastIndex((turn) => turn.tier === 'private') + 1,
   );
   return turns.slice(start).flatMap(({ question, answer }, i, sent) => {
     const asks = { role: 'user', content: question } as const;
@@ -31,7 +41,12 @@ export function messagesOf(turns: readonly Turn[]): Question['messages'] {
 
 const at = v.nullable(v.number());
 const TimingSchema = v.object({ askedAtMs: v.number(), firstAtMs: at, lastAtMs: at });
-const common = { text: v.string(), timing: TimingSchema, jobId: v.nullable(v.string()) };
+const common = {
+  text: v.string(),
+  timing: TimingSchema,
+  jobId: v.nullable(v.string()),
+  machines: v.array(MachineSchema),
+};
 const AnswerSchema = v.variant('phase', [
   v.object({ ...common, phase: v.literal('waiting') }),
   v.object({ ...common, phase: v.literal('streaming') }),
@@ -42,6 +57,7 @@ const AnswerSchema = v.variant('phase', [
     finishReason: FinishReasonSchema,
     usage: v.nullable(UsageSchema),
     receipt: v.nullable(ReceiptSchema),
+    proof: v.nullable(ProofSchema),
   }),
   v.object({
     ...common,
@@ -53,19 +69,20 @@ const AnswerSchema = v.variant('phase', [
   }),
 ]);
 const SavedSchema = v.object({
-  version: v.literal(1),
+  version: v.literal(2),
   turns: v.array(
     v.object({
       id: v.number(),
       question: v.string(),
       model: v.string(),
+      tier: TierSchema,
       fresh: v.boolean(),
       answer: AnswerSchema,
     }),
   ),
 });
 
-export const saved = (turns: readonly Turn[]): string => JSON.stringify({ version: 1, turns });
+export const saved = (turns: readonly Turn[]): string => JSON.stringify({ version: 2, turns });
 
 /** The turns of a saved conversation; none where it can't be read. An answer that was streaming is a stopped one. */
 export function restored(text: string | null): readonly Turn[] {

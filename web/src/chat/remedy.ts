@@ -13,6 +13,18 @@ const remedies: Readonly<Record<string, string>> = {
   model_not_found: 'Choose another model.',
   contributor_failed: 'Ask again.',
   unreachable: 'Check your connection, then ask again.',
+  model_not_in_policy: 'Choose another model, or another policy under “Details”.',
+  evidence_rejected: 'Look at the failed steps under “Details”.',
+  price_too_high: 'Ask for less, or ask a model that costs less.',
+  heads_unavailable: 'Leave private browsing, or allow this site to store data; then reload the page.',
+  coordinator_changed:
+    'Ask the operator whether the coordinator has a new key. If it has, forget the old directory under “Details”.',
+  no_candidate: 'Ask again: other machines are drawn.',
+  candidate_unknown: 'Ask again: the machines are listed anew.',
+  node_busy: 'Ask again shortly.',
+  node_lost: 'Ask again: another machine is drawn.',
+  node_misbehaved: 'Ask again: another machine is drawn.',
+  receipt_missing: 'Ask the operator for it: GET /v1/receipts?job= with the job’s id.',
   unreadable_answer: 'Reload the page to get its newest version, then ask again.',
 };
 

@@ -1,8 +1,13 @@
 import { errorBody, failure } from '@tussah/protocol/errors';
 import { describe, expect, it } from 'vitest';
-import { measure, type Answer } from './answer.ts';
-import { messagesOf, restored, saved, type Turn } from './conversation.ts';
-import { ChatSession } from './session.ts';
+import { measure, type Answer, type AnswerEvent } from './answer.ts';
+import type { Question } from './ask.ts';
+import type { Machine, Proof } from '../private/proof.ts';
+import { messagesOf, partsWith, restored, saved, type Turn } from './conversation.ts';
+import { ChatSession, type Asking } from './session.ts';
+
+const asPublic: Asking = { model: 'm', tier: 'public', apiKey: null };
+const asPrivate: Asking = { ...asPublic, tier: 'private' };
 
 /** A chunk of one token, or of the end. */
 const chunk = (text: string, position = 0, finish: string | null = null, more: object = {}) => ({
@@ -34,8 +39,12 @@ interface Sent {
 }
 
 /** A chat whose coordinator plays a script: each element answers one request. */
-function scripted(script: readonly ((signal: AbortSignal) => Response | Promise<Response>)[]) {
+function scripted(
+  script: readonly ((signal: AbortSignal) => Response | Promise<Response>)[],
+  privately: readonly AnswerEvent[] = privateAnswer,
+) {
   const sent: Sent[] = [];
+  const sealed: Question[] = [];
   const cancelled: unknown[] = [];
   const ends: Answer[] = [];
   const changes: (readonly Turn[])[] = [];
@@ -55,6 +64,10 @@ function scripted(script: readonly ((signal: AbortSignal) => Response | Promise<
       if (answer === undefined) throw new TypeError('Failed to fetch');
       return answer(init.signal as AbortSignal);
     },
+    async *askPrivately(question) {
+      sealed.push(question);
+      yield* privately;
+    },
     now: () => (clock += 10),
     nextFrame: (callback) => frames.push(callback),
     onChange: (turns) => changes.push(turns),
@@ -63,8 +76,29 @@ function scripted(script: readonly ((signal: AbortSignal) => Response | Promise<
   });
   const last = () => changes.at(-1)?.at(-1)?.answer;
   const frame = () => frames.splice(0).forEach((callback) => callback());
-  return { session, sent, cancelled, ends, changes, frames, frame, last };
+  return { session, sent, sealed, cancelled, ends, changes, frames, frame, last };
 }
+
+const machine: Machine = {
+  bundle: 'ab'.repeat(32),
+  identity: 'cd'.repeat(32),
+  hardware: 'Intel TDX',
+  gpus: [],
+  image: 'node-1',
+  price: { promptNanoPerMillion: '1', completionNanoPerMillion: '2' },
+  simulated: false,
+  policy: 'p',
+  verifiedAtMs: 1,
+  joinedAtMs: 1,
+  notAfterMs: 2,
+  stepsPassed: 90,
+};
+const proof: Proof = { receipt: null, expected: { model: 'm' }, failure: null };
+const privateAnswer: readonly AnswerEvent[] = [
+  { type: 'assigned', machine },
+  { type: 'text-delta', text: 'Sealed', atMs: 1 },
+  { type: 'finished', finishReason: 'stop', usage, jobId: 'job_1', receipt: null, proof },
+];
 
 const stream =
   (parts: readonly string[], after: 'close' | 'hang' | 'break' = 'close') =>
@@ -94,7 +128,7 @@ const turnsOfTheLoop = async () => {
 describe('ChatSession', () => {
   it('streams an answer to its end', async () => {
     const chat = scripted([stream(whole)]);
-    await chat.session.ask('Hi', 'tussah-tiny', null);
+    await chat.session.ask('Hi', { ...asPublic, model: 'tussah-tiny' });
     expect(chat.last()).toMatchObject({ phase: 'done', text: 'Hello', finishReason: 'stop', usage });
     expect(chat.ends).toHaveLength(1);
     expect(chat.sent[0]?.body).toMatchObject({
@@ -107,14 +141,14 @@ describe('ChatSession', () => {
 
   it('sends the API key where there is one', async () => {
     const chat = scripted([stream(whole)]);
-    await chat.session.ask('Hi', 'tussah-tiny', 'tsk_1');
+    await chat.session.ask('Hi', { ...asPublic, apiKey: 'tsk_1' });
     expect(chat.sent[0]?.headers.get('authorization')).toBe('Bearer tsk_1');
   });
 
   it('changes at most once a frame', async () => {
     const many = Array.from({ length: 50 }, (_, i) => line(chunk('a', i)));
     const chat = scripted([stream(many, 'hang')]);
-    const done = chat.session.ask('Hi', 'm', null);
+    const done = chat.session.ask('Hi', asPublic);
     await turnsOfTheLoop();
     expect(chat.changes).toHaveLength(1);
     expect(chat.frames).toHaveLength(1);
@@ -127,7 +161,7 @@ describe('ChatSession', () => {
 
   it('keeps what came when stopped', async () => {
     const chat = scripted([stream(whole.slice(0, 1), 'hang')]);
-    const done = chat.session.ask('Hi', 'm', null);
+    const done = chat.session.ask('Hi', asPublic);
     await turnsOfTheLoop();
     chat.session.stop();
     await done;
@@ -138,7 +172,7 @@ describe('ChatSession', () => {
     const never = (signal: AbortSignal) =>
       new Promise<Response>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
     const chat = scripted([never]);
-    const done = chat.session.ask('Hi', 'm', null);
+    const done = chat.session.ask('Hi', asPublic);
     chat.session.stop();
     await done;
     expect(chat.last()).toMatchObject({ phase: 'stopped', text: '' });
@@ -147,7 +181,7 @@ describe('ChatSession', () => {
   it('shows a refusal with its remedy and the seconds to wait', async () => {
     const body = JSON.stringify(errorBody(failure('rate_limited')));
     const chat = scripted([() => new Response(body, { status: 429, headers: { 'retry-after': '7' } })]);
-    await chat.session.ask('Hi', 'm', null);
+    await chat.session.ask('Hi', asPublic);
     expect(chat.last()).toMatchObject({
       phase: 'failed',
       failure: { ...failure('rate_limited'), retryAfterSeconds: 7 },
@@ -157,7 +191,7 @@ describe('ChatSession', () => {
   it('shows an error in the middle of the stream beside the text before it', async () => {
     const broken = line(errorBody(failure('contributor_failed')));
     const chat = scripted([stream([whole[0] ?? '', broken, line(chunk('more', 1))])]);
-    await chat.session.ask('Hi', 'm', null);
+    await chat.session.ask('Hi', asPublic);
     expect(chat.last()).toMatchObject({
       phase: 'failed',
       text: 'Hel',
@@ -175,22 +209,22 @@ describe('ChatSession', () => {
     ["a proxy's error page", [() => new Response('<html>', { status: 500 })], 'internal'],
   ])('fails on %s', async (_, script, code) => {
     const chat = scripted(script);
-    await chat.session.ask('Hi', 'm', null);
+    await chat.session.ask('Hi', asPublic);
     expect(chat.last()).toMatchObject({ phase: 'failed', failure: { code } });
   });
 
   it('shows nothing of a connection that broke and came back but the rest of the answer', async () => {
     const chat = scripted([stream(whole.slice(0, 1), 'break'), stream(whole.slice(1))]);
-    await chat.session.ask('Hi', 'm', null);
+    await chat.session.ask('Hi', asPublic);
     expect(chat.last()).toMatchObject({ phase: 'done', text: 'Hello' });
     expect(chat.sent[1]?.body.tussah.resume).toEqual({ jobId: 'job_000000000000000000000001', ids: [7] });
   });
 
   it('sends the earlier turns, without those that were never answered', async () => {
     const chat = scripted([stream(whole), () => new Response('', { status: 500 }), stream(whole)]);
-    await chat.session.ask('one', 'm', null);
-    await chat.session.ask('two', 'm', null);
-    await chat.session.ask('three', 'm', null);
+    await chat.session.ask('one', asPublic);
+    await chat.session.ask('two', asPublic);
+    await chat.session.ask('three', asPublic);
     expect(chat.sent[2]?.body.messages).toEqual([
       { role: 'user', content: 'one' },
       { role: 'assistant', content: 'Hello' },
@@ -200,8 +234,8 @@ describe('ChatSession', () => {
 
   it('replaces the last answer when asked again, with another model too', async () => {
     const chat = scripted([stream(whole), stream(whole)]);
-    await chat.session.ask('one', 'm', null);
-    await chat.session.askAgain('other', null);
+    await chat.session.ask('one', asPublic);
+    await chat.session.askAgain({ ...asPublic, model: 'other' });
     expect(chat.changes.at(-1)).toHaveLength(1);
     expect(chat.sent[1]?.body).toMatchObject({
       model: 'other',
@@ -211,18 +245,18 @@ describe('ChatSession', () => {
 
   it('leaves the earlier turns out from a fresh turn on', async () => {
     const chat = scripted([stream(whole), stream(whole), stream(whole), stream(whole)]);
-    await chat.session.ask('one', 'm', null);
-    await chat.session.ask('two', 'm', null);
-    await chat.session.askAgain('m', null, true);
-    await chat.session.ask('three', 'm', null);
+    await chat.session.ask('one', asPublic);
+    await chat.session.ask('two', asPublic);
+    await chat.session.askAgain(asPublic, true);
+    await chat.session.ask('three', asPublic);
     expect(chat.sent[2]?.body.messages).toEqual([{ role: 'user', content: 'two' }]);
     expect(chat.sent[3]?.body.messages).toHaveLength(3);
   });
 
   it('runs one answer at a time', async () => {
     const chat = scripted([stream(whole, 'hang'), stream(whole)]);
-    const first = chat.session.ask('one', 'm', null);
-    await chat.session.ask('two', 'm', null);
+    const first = chat.session.ask('one', asPublic);
+    await chat.session.ask('two', asPublic);
     chat.session.stop();
     await first;
     expect(chat.sent).toHaveLength(1);
@@ -233,20 +267,104 @@ describe('ChatSession', () => {
 
   it('forgets a running answer when cleared, and can ask at once', async () => {
     const chat = scripted([stream(whole.slice(0, 1), 'hang'), stream(whole)]);
-    const first = chat.session.ask('one', 'm', null);
+    const first = chat.session.ask('one', asPublic);
     await turnsOfTheLoop();
     chat.session.clear();
     expect(chat.changes.at(-1)).toEqual([]);
-    await chat.session.ask('two', 'm', null);
+    await chat.session.ask('two', asPublic);
     await first;
     expect(chat.changes.at(-1)).toMatchObject([{ question: 'two', answer: { phase: 'done' } }]);
     expect(chat.ends).toHaveLength(1);
   });
 });
 
+describe('a conversation in two tiers', () => {
+  const later = { role: 'user', content: 'later' };
+
+  it('asks in private through the desk alone, and keeps the machine and the proof', async () => {
+    const chat = scripted([]);
+    await chat.session.ask('secret', asPrivate);
+    expect(chat.sent).toEqual([]);
+    expect(chat.sealed).toEqual([{ model: 'm', messages: [{ role: 'user', content: 'secret' }] }]);
+    expect(chat.last()).toMatchObject({ phase: 'done', text: 'Sealed', machines: [machine], proof });
+    expect(chat.changes.at(-1)).toMatchObject([{ tier: 'private' }]);
+  });
+
+  it('sends nothing private with a public question, and says where it begins anew', async () => {
+    const chat = scripted([stream(whole), stream(whole), stream(whole)]);
+    await chat.session.ask('open', asPublic);
+    await chat.session.ask('secret', asPrivate);
+    await chat.session.ask('later', asPublic);
+    await chat.session.ask('last', asPublic);
+    expect(chat.sent[1]?.body.messages).toEqual([later]);
+    expect(chat.changes.at(-1)?.map(({ fresh }) => fresh)).toEqual([false, false, true, false]);
+    expect(JSON.stringify(chat.sent)).not.toMatch(/secret|Sealed/);
+    // What is public already may be read by a verified machine, too.
+    expect(chat.sealed[0]?.messages[0]).toEqual({ role: 'user', content: 'open' });
+  });
+
+  it('never asks a private question again in public', async () => {
+    const chat = scripted([stream(whole)]);
+    await chat.session.ask('secret', asPrivate);
+    await chat.session.askAgain(asPublic);
+    expect(chat.sent).toEqual([]);
+    expect(chat.changes.at(-1)).toMatchObject([{ tier: 'private', answer: { text: 'Sealed' } }]);
+    await chat.session.askAgain(asPrivate);
+    expect(chat.sealed).toHaveLength(2);
+  });
+
+  it('leaves private turns out when a public question behind them is asked again', async () => {
+    const chat = scripted([stream(whole), stream(whole)]);
+    await chat.session.ask('secret', asPrivate);
+    await chat.session.ask('later', asPublic);
+    await chat.session.askAgain(asPublic);
+    expect(chat.sent[1]?.body.messages).toEqual([later]);
+  });
+
+  it('may ask a public question again in private', async () => {
+    const chat = scripted([stream(whole)]);
+    await chat.session.ask('open', asPublic);
+    await chat.session.askAgain(asPrivate);
+    expect(chat.changes.at(-1)).toMatchObject([{ question: 'open', tier: 'private' }]);
+  });
+
+  it('keeps a private answer that broke off as failed, and asks nobody else', async () => {
+    const failed = { type: 'failed', failure: failure('node_lost') } as const;
+    const chat = scripted([stream(whole)], [...privateAnswer.slice(0, 2), failed]);
+    await chat.session.ask('secret', asPrivate);
+    expect(chat.last()).toMatchObject({ phase: 'failed', text: 'Sealed', failure: { code: 'node_lost' } });
+    expect(chat.sent).toEqual([]);
+  });
+
+  it('keeps private turns out of a public message whatever a kept conversation says of them', () => {
+    const timing = { askedAtMs: 0, firstAtMs: null, lastAtMs: null };
+    const answer: Answer = { phase: 'stopped', text: 'a', timing, jobId: null, machines: [] };
+    const turn = (question: string, tier: Turn['tier']): Turn => ({
+      id: 1,
+      question,
+      model: 'm',
+      tier,
+      fresh: false,
+      answer,
+    });
+    const turns = [turn('secret', 'private'), turn('open', 'public'), turn('later', 'public')];
+    expect(JSON.stringify(messagesOf(turns))).not.toContain('secret');
+    expect(partsWith(turns.slice(0, 1), 'public')).toBe(true);
+    expect(partsWith(turns, 'public')).toBe(false);
+    expect(partsWith(turns.slice(0, 1), 'private')).toBe(false);
+  });
+});
+
 describe('a saved conversation', () => {
   const timing = { askedAtMs: 0, firstAtMs: null, lastAtMs: null };
-  const turn = (answer: Answer): Turn => ({ id: 1, question: 'q', model: 'm', fresh: false, answer });
+  const turn = (answer: Answer): Turn => ({
+    id: 1,
+    question: 'q',
+    model: 'm',
+    tier: 'private',
+    fresh: false,
+    answer,
+  });
 
   it('comes back as it was', () => {
     const turns = [
@@ -258,19 +376,21 @@ describe('a saved conversation', () => {
         finishReason: 'stop',
         usage: null,
         receipt: null,
+        machines: [machine],
+        proof,
       }),
-      turn({ phase: 'failed', text: '', timing, jobId: null, failure: failure('queue_full') }),
+      turn({ phase: 'failed', text: '', timing, jobId: null, machines: [], failure: failure('queue_full') }),
     ];
     expect(restored(saved(turns))).toEqual(turns);
   });
 
   it('shows an answer that was streaming as stopped', () => {
-    expect(restored(saved([turn({ phase: 'streaming', text: 'a', timing, jobId: null })]))).toMatchObject([
-      { answer: { phase: 'stopped', text: 'a' } },
-    ]);
+    expect(
+      restored(saved([turn({ phase: 'streaming', text: 'a', timing, jobId: null, machines: [] })])),
+    ).toMatchObject([{ answer: { phase: 'stopped', text: 'a' } }]);
   });
 
-  it.each([null, '', '{', '[]', '{"version":2,"turns":[]}', '{"version":1,"turns":[{"id":1}]}'])(
+  it.each([null, '', '{', '[]', '{"version":1,"turns":[]}', '{"version":2,"turns":[{"id":1}]}'])(
     'is empty where it is unreadable: %s',
     (text) => {
       expect(restored(text)).toEqual([]);
@@ -278,7 +398,7 @@ describe('a saved conversation', () => {
   );
 
   it('sends the last question alone when nothing came before', () => {
-    expect(messagesOf([turn({ phase: 'waiting', text: '', timing, jobId: null })])).toEqual([
+    expect(messagesOf([turn({ phase: 'waiting', text: '', timing, jobId: null, machines: [] })])).toEqual([
       { role: 'user', content: 'q' },
     ]);
   });

@@ -2,12 +2,24 @@
  * A chat without its page: asks, stops, asks again, and tells of every change at most once a frame. The newest turn is
  * the only one that can be running.
  */
+import type { Tier } from '@tussah/protocol/sampling';
 import { asked, isEnded, step, type Answer, type AnswerEvent } from './answer.ts';
-import { ask, type AskOptions } from './ask.ts';
-import { messagesOf, type Turn } from './conversation.ts';
+import { ask, type AskOptions, type Question } from './ask.ts';
+import { messagesOf, partsWith, type Turn } from './conversation.ts';
+
+/** How a question is asked, and on whose account: null asks as a guest. */
+export interface Asking {
+  readonly model: string;
+  readonly tier: Tier;
+  readonly apiKey: string | null;
+}
+
+export type PrivateOptions = Pick<AskOptions, 'apiKey' | 'signal' | 'now'>;
 
 export interface SessionOptions {
   readonly fetch: AskOptions['fetch'];
+  /** Asks in the private tier; like `ask`, it ends with one event and does not throw. */
+  readonly askPrivately: (question: Question, options: PrivateOptions) => AsyncIterable<AnswerEvent>;
   readonly now: () => number;
   /** Calls back once, when the next frame is drawn. */
   readonly nextFrame: (callback: () => void) => void;
@@ -29,17 +41,23 @@ export class ChatSession {
   }
 
   /** Resolves when the answer ended, whichever way. Does nothing while another answer is running. */
-  async ask(question: string, model: string, apiKey: string | null): Promise<void> {
+  async ask(question: string, asking: Asking): Promise<void> {
     if (this.#running !== null) return;
-    await this.#run([...this.#turns, this.#turn(question, model, false)], apiKey);
+    const fresh = partsWith(this.#turns, asking.tier);
+    await this.#run([...this.#turns, this.#turn(question, asking, fresh)], asking);
   }
 
-  /** Replaces the last answer by a new one; `alone` leaves the earlier turns out from here on. */
-  async askAgain(model: string, apiKey: string | null, alone = false): Promise<void> {
+  /**
+   * Replaces the last answer by a new one; `alone` leaves the earlier turns out from here on. What was asked in private is
+   * asked again in private only: for anything else it does nothing.
+   */
+  async askAgain(asking: Asking, alone = false): Promise<void> {
     const last = this.#turns.at(-1);
     if (last === undefined || this.#running !== null) return;
-    const again = this.#turn(last.question, model, last.fresh || alone);
-    await this.#run([...this.#turns.slice(0, -1), again], apiKey);
+    if (last.tier === 'private' && asking.tier !== 'private') return;
+    const earlier = this.#turns.slice(0, -1);
+    const fresh = last.fresh || alone || partsWith(earlier, asking.tier);
+    await this.#run([...earlier, this.#turn(last.question, asking, fresh)], asking);
   }
 
   /** Ends the running answer here; the coordinator stops a little later, in case somebody comes back for it. */
@@ -54,25 +72,33 @@ export class ChatSession {
     this.#set([]);
   }
 
-  #turn(question: string, model: string, fresh: boolean): Turn {
-    return { id: this.#nextId++, question, model, fresh, answer: asked(this.#options.now()) };
+  #turn(question: string, { model, tier }: Asking, fresh: boolean): Turn {
+    return { id: this.#nextId++, question, model, tier, fresh, answer: asked(this.#options.now()) };
   }
 
-  async #run(turns: readonly Turn[], apiKey: string | null): Promise<void> {
+  #events(turns: readonly Turn[], asking: Asking, signal: AbortSignal): AsyncIterable<AnswerEvent> {
+    const { fetch, now, reconnecting = {}, askPrivately } = this.#options;
+    const { model, tier, apiKey } = asking;
+    const question = { model, messages: messagesOf(turns) };
+    return tier === 'private'
+      ? askPrivately(question, { apiKey, signal, now })
+      : ask(question, { fetch, now, apiKey, signal, reconnecting });
+  }
+
+  async #run(turns: readonly Turn[], asking: Asking): Promise<void> {
     const controller = new AbortController();
-    const { fetch, now, nextFrame, onEnd, reconnecting = {} } = this.#options;
+    const { nextFrame, onEnd } = this.#options;
     this.#running = controller;
     this.#set(turns);
-    const model = turns.at(-1)?.model ?? '';
     let pending: AnswerEvent[] = [];
     const current = () => this.#running === controller;
     const flush = () => {
       if (current() && pending.length > 0) this.#apply(pending);
       pending = [];
     };
-    const options = { fetch, now, apiKey, signal: controller.signal, reconnecting };
-    for await (const event of ask({ model, messages: messagesOf(turns) }, options)) {
-      if (pending.length === 0 && event.type === 'text-delta') nextFrame(flush);
+    for await (const event of this.#events(turns, asking, controller.signal)) {
+      const goesOn = event.type === 'text-delta' || event.type === 'assigned';
+      if (pending.length === 0 && goesOn) nextFrame(flush);
       pending.push(event);
     }
     // A cleared conversation has forgotten this answer.

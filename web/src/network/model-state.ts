@@ -16,8 +16,16 @@ export function modelState({ tussah }: ModelObject): ModelState {
 export const people = (contributors: number): string =>
   contributors === 1 ? '1 contributor' : `${contributors} contributors`;
 
-/** The wanted model where it is listed, else the first that would answer soonest. */
-export function preferredModel(models: readonly ModelObject[], wanted: string | null): string | undefined {
+/**
+ * The wanted model where it is listed, else the first that would answer soonest. `allowed` are the only ones that can be asked,
+ * listed or not; where there are none, nothing is ruled out, so that whoever asks can be told.
+ */
+export function preferredModel(
+  models: readonly ModelObject[],
+  wanted: string | null,
+  allowed: readonly string[] = [],
+): string | undefined {
+  if (allowed.length > 0) return allowed.find((id) => id === wanted) ?? allowed[0];
   const listed = models.find((model) => model.id === wanted);
   const soonest =
     models.find((model) => model.tussah.idle > 0) ?? models.find((model) => model.tussah.contributors > 0);

@@ -1,6 +1,7 @@
 /** A receipt as a reader meets it: each check by name with what it proves, and one verdict over all of them. */
 import type { Usage } from '@tussah/protocol/chat-response';
 import { verifyReceipt, type Receipt, type ReceiptCheck } from '@tussah/protocol/receipts';
+import { claimOfCheck } from './claims.ts';
 
 export interface ReviewCheck extends ReceiptCheck {
   /** What holds if the check passed. */
@@ -20,20 +21,9 @@ export interface Seen {
   readonly coordinator: string | undefined;
 }
 
-const claims: Readonly<Record<string, string>> = {
-  shape: 'It has every field of a receipt, and no other.',
-  'this answer': 'It is for the answer above: same job, same number of tokens.',
-  coordinator: 'It is signed by the key that this coordinator names as its own.',
-  'coordinator signature': 'The coordinator signed it, and nothing was changed since.',
-  positions: 'The parts follow each other without a gap, and none is charged for more than it delivered.',
-  usage: 'The tokens of all parts add up to the total.',
-  prices: 'Each charge is its tokens times its price, and the charges add up to the total.',
-  'fee and pay': 'Pay and network fee add up to what was charged.',
-};
-
 function claimOf({ name }: ReceiptCheck, { segments }: Receipt): string {
   const part = /^segment (\d+) signature$/.exec(name)?.[1];
-  if (part === undefined) return claims[name] ?? 'A check that this page does not know.';
+  if (part === undefined) return claimOfCheck(name);
   return segments[Number(part) - 1]?.signature === null
     ? 'This part broke off, so nobody could sign for it.'
     : 'The contributor of this part signed for its tokens.';
