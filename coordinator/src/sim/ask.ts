@@ -102,9 +102,11 @@ export class Ask implements Asking {
 
   /** The process has died under it. */
   cut(): void {
+    // From now on, and not from when it is noticed, the clock may leap over the time in which it may come back.
+    const { jumpedMs } = this.world;
     this.#arriveInOrder(() => {
       this.#connection = null;
-      this.#away('cut');
+      this.#away('cut', jumpedMs);
     });
   }
 
@@ -134,16 +136,16 @@ export class Ask implements Asking {
     this.#finish('failed', code);
   }
 
-  #away(code: string): void {
+  #away(code: string, jumpedMs = this.world.jumpedMs): void {
     if (this.question.resumable === null) {
       this.#finish(code === 'cut' ? 'cut' : 'failed', code);
       return;
     }
-    this.#goAway('cut', this.world.random.around(RETRY_MS));
+    this.#goAway('cut', this.world.random.around(RETRY_MS), jumpedMs);
   }
 
-  #goAway(why: 'cut' | 'left', forMs: number): void {
-    const { agenda, jumpedMs } = this.world;
+  #goAway(why: 'cut' | 'left', forMs: number, jumpedMs = this.world.jumpedMs): void {
+    const { agenda } = this.world;
     this.state = 'away';
     // Whoever left by itself once has had its grace run since.
     this.away = this.away === 'never' || this.away === 'cut' ? why : 'long';

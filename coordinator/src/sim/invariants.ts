@@ -132,8 +132,8 @@ function checkMemory(world: Surroundings, state: State): void {
     peaks.set(pool, peak);
     peak.builds = Math.max(peak.builds, builds);
     peak.waiting = Math.max(peak.waiting, pool.queue.size);
-    // Stale ones included, of which there are as many as others at most, and a few.
-    if (pool.idle.size > 2 * peak.builds + 64)
+    // Stale ones included, of which there are as many as others at most, and 64; and of the builds some came and went between two looks.
+    if (pool.idle.size > 2 * peak.builds + 96)
       world.complain(`${pool.idle.size} idle entries for ${peak.builds} builds`);
     // Flows that had more than their share are remembered until the others have had theirs: that takes the longer, the more
     // weights (here up to 4) and the logarithms of costs (here up to 10) differ.
