@@ -6,6 +6,9 @@ export const limits = {
   policyCharacters: 262_144,
   /** A file given on the command line. */
   inputFileBytes: 4_194_304,
+  /** JSON of any kind: its depth, and its values and members. Event logs have thousands. */
+  jsonDepth: 32,
+  jsonParts: 100_000,
   /** Certificate, CRL, OCSP response: one DER structure. */
   derBytes: 131_072,
   certificates: 8,

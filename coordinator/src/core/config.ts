@@ -46,7 +46,7 @@ export interface CoreConfig {
   readonly epochIntervalMs: number;
   /** Sealed jobs that one node may have beyond those that it serves at once: it refuses them itself, with its signature. */
   readonly nodeQueue: number;
-  /** Current bundles in the directory. */
+  /** Nodes in the directory. */
   readonly nodesMax: number;
 }
 
@@ -78,7 +78,7 @@ export const defaultCoreConfig: CoreConfig = {
     maxTokens: 2_048,
   },
   privateTier: false,
-  epochIntervalMs: 5_000,
+  epochIntervalMs: privateLimits.epochIntervalMs,
   nodeQueue: 8,
   nodesMax: privateLimits.concurrencyMax,
 };

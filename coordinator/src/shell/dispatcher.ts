@@ -2,11 +2,11 @@
  * Runs the core: feeds it events in order, gives it the time, and hands its effects to who performs them. Effects that answer
  * at once post their event, which runs after the present one.
  */
+import { ForwardClock } from '@tussah/protocol/forward-clock';
 import type { Effect, Event } from '../core/events.ts';
 import type { State } from '../core/state.ts';
 import { step } from '../core/step.ts';
 import type { Codecs } from '../core/turn.ts';
-import { ForwardClock } from './forward-clock.ts';
 
 export type EffectHandlers = {
   readonly [Type in Effect['type']]: (effect: Extract<Effect, { type: Type }>) => void;

@@ -1,12 +1,9 @@
 /** Prompts and answers stay out of logs, metrics, errors and the database, whatever happens to their job. */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { pause } from './scripted-contributor.ts';
 import {
   collect,
   eventsOf,
-  idsOf,
   piecesOf,
   says,
   startNetwork,
@@ -14,6 +11,7 @@ import {
   until,
   type TestNetwork,
 } from './testing/harness.ts';
+import { contentsOf, formsOf, leaksOf } from './testing/leaks.ts';
 import { Tokenizers } from './tokenizers.ts';
 
 const PROMPT = 'quetzal-91 "façade"\nsecond line';
@@ -26,50 +24,12 @@ afterEach(() => {
 
 const textOf = (pieces: ReturnType<typeof piecesOf>): string => pieces.map(({ text }) => text).join('');
 
-/** Every form in which a text could have been written down; base64 at each of its three alignments. */
-function formsOf(text: string): Map<string, string> {
-  const bytes = Buffer.from(text);
-  const json = JSON.stringify(text).slice(1, -1);
-  const forms = new Map([
-    ['raw', text],
-    ['first line', text.split('\n')[0] ?? ''],
-    ['second line', text.split('\n')[1] ?? text],
-    ['JSON', json],
-    ['JSON twice', JSON.stringify(json).slice(1, -1)],
-    ['hexadecimal', bytes.toString('hex')],
-    ['percent', encodeURIComponent(text)],
-    ['token ids', idsOf(text).join(',')],
-    ['token ids apart', idsOf(text).join(', ')],
-  ]);
-  for (let shift = 0; shift < 3; shift++) {
-    // The characters at both ends depend on what stands beside it.
-    const encoded = Buffer.concat([Buffer.alloc(shift), bytes])
-      .toString('base64')
-      .replaceAll('=', '');
-    forms.set(`base64 ${shift}`, encoded.slice(4, -2));
-  }
-  return forms;
-}
-
-/** Where and in which form a text stands in what was written. */
-function leaksOf(text: string, written: ReadonlyMap<string, string>): string[] {
-  return [...written].flatMap(([where, content]) =>
-    [...formsOf(text)].filter(([, form]) => content.includes(form)).map(([form]) => `${form} in ${where}`),
-  );
-}
-
-function filesUnder(folder: string): string[] {
-  return readdirSync(folder)
-    .map((name) => join(folder, name))
-    .flatMap((path) => (statSync(path).isDirectory() ? filesUnder(path) : [path]));
-}
-
 /** All that a coordinator leaves behind or shows, by where it stands. */
-async function writtenBy(network: TestNetwork): Promise<Map<string, string>> {
-  const written = new Map([['log', network.logText.join('')]]);
+async function writtenBy(network: TestNetwork): Promise<Map<string, string | Uint8Array>> {
+  const written = new Map<string, string | Uint8Array>([['log', network.logText.join('')]]);
   for (const path of ['/metrics', '/v1/network', '/v1/models', '/openapi.json', '/healthz'])
     written.set(path, await (await fetch(`${network.url}${path}`)).text());
-  for (const path of filesUnder(network.dataFolder)) written.set(path, readFileSync(path).toString());
+  for (const [path, content] of contentsOf(network.dataFolder)) written.set(path, content);
   return written;
 }
 
@@ -161,7 +121,9 @@ describe('what the coordinator writes', () => {
     const counted = `"tokens":${ids.length}`;
     const written = await until('a checkpoint of it', async () => {
       const found = await writtenBy(network);
-      return [...found.values()].some((text) => text.includes(counted)) ? found : undefined;
+      return [...found.values()].some((content) => Buffer.from(content as Uint8Array).includes(counted))
+        ? found
+        : undefined;
     });
     const leaks = () => [PROMPT, textOf(begun), STOP].flatMap((text) => leaksOf(text, written));
     expect(leaks()).toEqual([]);
@@ -196,7 +158,8 @@ describe('what the coordinator writes', () => {
 
 describe('the search for leaks', () => {
   it.each([...formsOf(PROMPT)])('finds a planted %s', (_, form) => {
-    expect(leaksOf(PROMPT, new Map([['a log', `{"msg":"x${form}y"}`]]))).not.toEqual([]);
+    const written = Buffer.concat([Buffer.from('{"msg":"x'), form, Buffer.from('y"}')]);
+    expect(leaksOf(PROMPT, new Map([['a log', written]]))).not.toEqual([]);
   });
 
   it('finds one planted in the database, before and after it is checkpointed', async () => {
@@ -205,10 +168,6 @@ describe('the search for leaks', () => {
     await pause(20);
     expect(leaksOf(PROMPT, await writtenBy(network)).join()).toContain('.sqlite-wal');
     await network.stop();
-    const files = filesUnder(network.dataFolder).map((path): [string, string] => [
-      path,
-      readFileSync(path).toString(),
-    ]);
-    expect(leaksOf(PROMPT, new Map(files))).not.toEqual([]);
+    expect(leaksOf(PROMPT, contentsOf(network.dataFolder))).not.toEqual([]);
   });
 });

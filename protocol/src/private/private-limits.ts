@@ -20,10 +20,14 @@ export const privateLimits = {
   bundleCharacters: 1_048_576,
   /** How far ahead a header's end may lie. */
   headerAheadMs: 600_000,
+  /** Between chunks of one answer, on average. */
+  chunkSpacingMs: 20,
   /** From an epoch's nonce to its bundle. */
   epochNonceMs: 120_000,
   /** A node asks for its next epoch this long before its bundle ends, or after half of its life if that is later. */
   overlapMs: 600_000,
+  /** Between the nonces that a node asks for. */
+  epochIntervalMs: 5_000,
   /** No job goes on for longer. */
   jobMaxMs: 1_800_000,
   /** From an offer to the node's word. */

@@ -1,11 +1,12 @@
 /** The process's clock. */
+import { ForwardClock } from '@tussah/protocol/forward-clock';
 import type { Clock } from './ports.ts';
 
-/** Wall time, but never backwards: deadlines and ends of epochs are compared with it. */
+/** Deadlines, ends of epochs and beats of answers are compared with it. */
 export function systemClock(): Clock {
-  let last = 0;
+  const clock = new ForwardClock(Date.now, () => performance.now());
   return {
-    nowMs: () => (last = Math.max(last, Date.now())),
+    nowMs: () => clock.now(),
     after(delayMs, fn) {
       const timer = setTimeout(fn, delayMs);
       return () => clearTimeout(timer);

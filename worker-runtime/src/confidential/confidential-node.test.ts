@@ -2,6 +2,8 @@ import { simulatedPolicy, newSimulatedWorld } from '@tussah/attestation/simulate
 import { parseBundle } from '@tussah/attestation/bundle/bundle';
 import { helloStatement } from '@tussah/protocol/contributor-frames';
 import type { SealedHeader } from '@tussah/protocol/private/header';
+import { ok } from '@tussah/protocol/errors';
+import { privateLimits } from '@tussah/protocol/private/private-limits';
 import type { RefusalCode } from '@tussah/protocol/private/statements';
 import { domains, newIdentity, verifySignature } from '@tussah/protocol/signatures';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -79,6 +81,21 @@ async function refusal(net: Net, listed: Listed = net.listed): Promise<RefusalCo
   return refusal.code;
 }
 
+/** Time passes, and the coordinator is heard. */
+async function alive(net: Net, minutes: number): Promise<void> {
+  for (let i = 0; i < 2 * minutes; i++) {
+    await net.clock.advance(MINUTE / 2);
+    net.coordinator.send({ type: 'ping', n: i });
+  }
+}
+
+/** The answer as its client reads it; chunks that came too fast have to wait for their time. */
+async function answerOf(net: Net, job: SealedJob) {
+  const isDone = () => net.coordinator.frames.some(({ type }) => type === 'sealed-done');
+  for (let i = 0; i < 100 && !isDone(); i++) await net.clock.advance(privateLimits.chunkSpacingMs);
+  return net.coordinator.answer(job);
+}
+
 describe('a node that registers', () => {
   it('proves its identity, and binds keys, nonce and offer to its evidence', async () => {
     const { hello, listed, node } = await newNode();
@@ -106,7 +123,9 @@ describe('a node that registers', () => {
     net.coordinator.send({ type: 'epoch', epochNonce: '77'.repeat(32) });
     await until(() => net.log.find((line) => line.includes('evidence-failed')), 'the failure');
     net.upstream.facts = new ScriptedUpstream().facts;
-    await net.clock.advance(5_000);
+    await net.clock.advance(privateLimits.epochIntervalMs);
+    expect(net.coordinator.frames.some(({ type }) => type === 'epoch-request')).toBe(false);
+    await net.clock.advance(7_000);
     await net.coordinator.next('epoch-request');
     const again = await net.coordinator.epoch();
     expect(again.name).not.toBe(net.listed.name);
@@ -124,7 +143,7 @@ describe('a sealed job', () => {
       onText('12 + 7');
       onText(' = 19.');
       end({ how: 'complete', finishReason: 'stop', promptTokens: 17, completionTokens: 10 });
-      const { text, done, payloads, transcript, closed } = await net.coordinator.answer(job);
+      const { text, done, payloads, transcript, closed } = await answerOf(net, job);
       expect(text).toBe('12 + 7 = 19.');
       expect(closed).toBe(true);
       expect(payloads.at(-1)?.end).toEqual({ finishReason: 'stop', promptTokens: 17, completionTokens: 10 });
@@ -152,7 +171,7 @@ describe('a sealed job', () => {
     const { onText, end } = await running(net);
     onText('a secret answer');
     end({ how: 'complete', finishReason: 'stop', promptTokens: 17, completionTokens: 3 });
-    await net.coordinator.answer(job);
+    await answerOf(net, job);
     expect(net.log.length).toBeGreaterThan(4);
     expect(net.log.join()).not.toContain('secret');
     expect(net.log.every((line) => JSON.parse(line).attestation === 'simulated')).toBe(true);
@@ -163,9 +182,11 @@ describe('a sealed job', () => {
     const job = await offer(net);
     const { onText, signal } = await running(net);
     onText('one');
+    await net.clock.advance(privateLimits.chunkSpacingMs);
     onText(' two');
+    onText(' three, too soon to leave');
     net.coordinator.send({ type: 'job-cancel', jobId: job.jobId, reason: 'client gone' });
-    const { done, text, payloads, closed } = await net.coordinator.answer(job);
+    const { done, text, payloads, closed } = await answerOf(net, job);
     expect(signal.aborted).toBe(true);
     expect({ text, closed }).toEqual({ text: 'one two', closed: false });
     expect(done.node.receipt).toMatchObject({
@@ -182,7 +203,7 @@ describe('a sealed job', () => {
     const { onText, end } = await running(net);
     onText('half');
     end({ how: 'failed', code: 'upstream_failed' });
-    const { payloads, done, closed } = await net.coordinator.answer(job);
+    const { payloads, done, closed } = await answerOf(net, job);
     expect(payloads.at(-1)?.failed).toEqual({ code: 'upstream_failed' });
     expect(closed).toBe(true);
     expect(done.node.receipt).toMatchObject({ outcome: 'failed', completionTokens: 1 });
@@ -195,7 +216,7 @@ describe('a sealed job', () => {
     const { onText, end } = await running(net);
     onText('text');
     end({ how: 'complete', finishReason: 'length', promptTokens: 5_000, completionTokens: 900 });
-    const { done, payloads } = await net.coordinator.answer(job);
+    const { done, payloads } = await answerOf(net, job);
     expect(done.node.receipt).toMatchObject({ promptTokens: 10, completionTokens: 4 });
     expect(payloads.at(-1)?.end).toMatchObject({ promptTokens: 10, completionTokens: 4 });
   });
@@ -211,7 +232,7 @@ describe('a sealed job', () => {
       await net.clock.advance(MINUTE / 2);
       net.coordinator.send({ type: 'ping', n: minute });
     }
-    const { payloads, done } = await net.coordinator.answer(job);
+    const { payloads, done } = await answerOf(net, job);
     expect(payloads.at(-1)?.failed?.code).toBe('upstream_failed');
     expect(done.node.receipt.outcome).toBe('failed');
   });
@@ -232,7 +253,7 @@ describe('a sealed job', () => {
     end({ how: 'complete', finishReason: 'stop', promptTokens: 17, completionTokens: 2 });
     await settle();
     await net.clock.advance(1_000);
-    const { payloads, sizes, text } = await net.coordinator.answer(job);
+    const { payloads, sizes, text } = await answerOf(net, job);
     expect(text).toBe('ab');
     expect(payloads).toHaveLength(8);
     expect(new Set(sizes)).toEqual(new Set([256 + 16]));
@@ -264,12 +285,47 @@ describe('what a node refuses, in words that its receipt key signs', () => {
     expect(await refusal(net)).toBe('unopenable');
   });
 
-  it('the same job twice, also after the first was refused as unopenable', async () => {
+  it('the same job twice, however the first ended, and long after', async () => {
+    const net = await newNode();
+    net.upstream.unsupportedMember = 'seed';
+    const refused = await offer(net);
+    expect(await refusal(net)).toBe('unsupported');
+    net.upstream.unsupportedMember = undefined;
+    const answered = await offer(net);
+    (await running(net)).end({ how: 'complete', finishReason: 'stop', promptTokens: 1, completionTokens: 0 });
+    await answerOf(net, answered);
+    for (const minutes of [0, 4, 1]) {
+      await alive(net, minutes);
+      for (const job of [refused, answered]) {
+        net.coordinator.send(job.offer);
+        expect(await refusal(net)).toBe(minutes === 1 ? 'expired' : 'replayed');
+      }
+    }
+    expect(net.upstream.answering).toHaveLength(1);
+  });
+
+  it('what does not open, which takes no room in its memory of jobs, nor from the job itself', async () => {
     const net = await newNode();
     const job = await net.coordinator.seal(net.listed);
-    net.coordinator.send({ ...job.offer, body: Buffer.alloc(1_040).toString('base64') });
-    expect(await refusal(net)).toBe('unopenable');
+    for (let i = 0; i < 3; i++) {
+      net.coordinator.send({ ...job.offer, body: Buffer.alloc(1_040).toString('base64') });
+      expect(await refusal(net)).toBe('unopenable');
+    }
     net.coordinator.send(job.offer);
+    await running(net);
+  });
+
+  it('a job under the id of one that runs, even when that has run for so long that its id is forgotten', async () => {
+    const net = await newNode();
+    const { jobId } = await offer(net);
+    await running(net);
+    net.upstream.unsupportedMember = 'seed';
+    for (let i = 0; i < 2; i++) {
+      await alive(net, 11);
+      await offer(net);
+      expect(await refusal(net)).toBe('unsupported');
+    }
+    await offer(net, { header: { jobId } });
     expect(await refusal(net)).toBe('replayed');
   });
 
@@ -298,6 +354,13 @@ describe('what a node refuses, in words that its receipt key signs', () => {
     expect(await refusal(net)).toBe('busy');
   });
 
+  it('a job that is cancelled before it is accepted, which is no sign of being busy', async () => {
+    const net = await newNode();
+    const { jobId } = await offer(net);
+    net.coordinator.send({ type: 'job-cancel', jobId, reason: 'client gone' });
+    expect(await refusal(net)).toBe('cancelled');
+  });
+
   it('a job while it drains, and stops after the last one', async () => {
     const net = await newNode();
     const job = await offer(net);
@@ -307,7 +370,7 @@ describe('what a node refuses, in words that its receipt key signs', () => {
     await offer(net);
     expect(await refusal(net)).toBe('draining');
     end({ how: 'complete', finishReason: 'stop', promptTokens: 17, completionTokens: 1 });
-    await net.coordinator.answer(job);
+    await answerOf(net, job);
     expect(await net.node.ended).toBeNull();
   });
 });
@@ -315,36 +378,46 @@ describe('what a node refuses, in words that its receipt key signs', () => {
 describe('epochs', () => {
   it('asks for the next ten minutes before the end, with new keys, and opens with the old ones until then', async () => {
     const net = await newNode();
-    const alive = async (minutes: number) => {
-      for (let i = 0; i < 2 * minutes; i++) {
-        await net.clock.advance(MINUTE / 2);
-        net.coordinator.send({ type: 'ping', n: i });
-      }
-    };
-    await alive(49);
+    await alive(net, 49);
     expect(net.coordinator.frames.some(({ type }) => type === 'epoch-request')).toBe(false);
-    await alive(1);
+    await alive(net, 1);
     await net.coordinator.next('epoch-request');
     const second = await net.coordinator.epoch();
     const keys = [net.listed, second].map(({ text }) => parseBundle(text).statement);
     expect(keys[0]?.hpkePublicKey).not.toBe(keys[1]?.hpkePublicKey);
     expect(keys[0]?.receiptKey).not.toBe(keys[1]?.receiptKey);
     await until(() => net.node.state.overlapping[0], 'the overlap');
-    await alive(9);
+    await alive(net, 9);
     const old = await offer(net);
     const { onText, end } = await running(net);
-    await alive(1);
+    await alive(net, 1);
     expect(net.node.state.overlapping).toEqual([]);
     // The job goes on past its epoch, and is signed for by that epoch's key.
     onText('late');
     end({ how: 'complete', finishReason: 'stop', promptTokens: 17, completionTokens: 1 });
-    const { done } = await net.coordinator.answer(old);
+    const { done } = await answerOf(net, old);
     const { receipt, signature } = done.node;
     const { receiptKey } = keys[0] ?? { receiptKey: '' };
     expect(await verifySignature(receiptKey, domains.nodeReceipt, receipt, signature)).toBe(true);
     // What was sealed to the old keys does not open any more.
     await offer(net);
     expect(await refusal(net)).toBe('key_rotated');
+  });
+
+  it('of another configuration open nothing from the moment that the new one is there', async () => {
+    const net = await newNode();
+    const facts = await net.upstream.identify();
+    if (!facts.ok) throw new Error('no facts');
+    await alive(net, 50);
+    await net.coordinator.next('epoch-request');
+    net.upstream.facts = ok({ ...facts.value, configDigest: '56'.repeat(32) });
+    const second = await net.coordinator.epoch();
+    await until(() => net.node.state.overlapping[0], 'the overlap');
+    // The evidence that its client has verified says something else than what would answer now.
+    await offer(net);
+    expect(await refusal(net)).toBe('key_rotated');
+    net.coordinator.send((await net.coordinator.seal(second)).offer);
+    await running(net);
   });
 
   it('ends all keys and jobs with the connection, and says nothing of them on the next one', async () => {

@@ -45,6 +45,8 @@ export class ConfidentialNode {
   #socket: NodeSocket | undefined;
   #stopTimer: () => void = () => undefined;
   #queue: SessionEvent[] | undefined;
+  /** One bundle is made at a time, however often the connection is lost meanwhile. */
+  #making: Promise<void> = Promise.resolve();
 
   constructor(settings: NodeSettings, ports: NodePorts) {
     this.#settings = settings;
@@ -129,7 +131,7 @@ export class ConfidentialNode {
         void this.#background(this.#signHello(effect));
         return;
       case 'make-bundle':
-        void this.#background(this.#makeBundle(effect));
+        this.#making = this.#making.then(() => this.#background(this.#makeBundle(effect)));
         return;
       case 'forget-epoch':
         return this.#keys.end(effect.bundle);
@@ -180,6 +182,8 @@ export class ConfidentialNode {
   }
 
   async #makeBundle({ coordinator, epochNonce }: Extract<Effect, { do: 'make-bundle' }>): Promise<void> {
+    const { coming } = this.#state;
+    if (coming.at !== 'attesting' || coming.epochNonce !== epochNonce) return;
     const { attester, upstream, clock, log } = this.#ports;
     const beganMs = clock.nowMs();
     const made = await makeEpoch(
@@ -192,14 +196,14 @@ export class ConfidentialNode {
       log.error('evidence-failed', { code, message });
       return this.#on({ type: 'bundle-failed', epochNonce });
     }
-    const { bundle, notAfterMs, keys, contextTokens, attest } = made.value;
+    const { bundle, notAfterMs, keys, contextTokens, configDigest, attest } = made.value;
     log.info('evidence-made', {
       bundle,
       characters: attest.bundle.length,
       tookMs: Math.round(clock.nowMs() - beganMs),
     });
     this.#jobs.contextTokens = contextTokens;
-    this.#keys.add(bundle, notAfterMs, keys);
+    this.#keys.add({ bundle, notAfterMs, configDigest }, keys);
     this.#on({ type: 'bundle-made', epochNonce, bundle, notAfterMs, attest });
   }
 

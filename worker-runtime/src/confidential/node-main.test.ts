@@ -56,18 +56,21 @@ describe('npm run node', () => {
     const { code, errors } = await run(...real('/x', upstream.to.port), '--upstream=http://192.0.2.1:8000');
     expect(code).toBe(exitCodes.upstream);
     expect(errors).toContain('not on this machine');
+    expect(errors).toContain('"code":"upstream_not_local"');
   });
 
   it.runIf(process.platform === 'linux')('does not serve an upstream that is another program', async () => {
     const { code, errors } = await run(...real('/usr/bin/python3', upstream.to.port));
     expect(code).toBe(exitCodes.upstream);
     expect(errors).toContain('is not an upstream');
+    expect(errors).toContain('"code":"upstream_not_allowed"');
   });
 
   it.runIf(process.platform === 'linux')('does not serve on a machine that gives no evidence', async () => {
     const { code, errors } = await run(...real(process.execPath, upstream.to.port));
     expect(code).toBe(exitCodes['no-evidence']);
     expect(errors).toContain('There is no attestation at');
+    expect(errors).toContain('"code":"tsm_missing"');
     expect(errors).not.toContain('SIMULATED');
   });
 });

@@ -34,7 +34,9 @@ const SIMULATED = `
 
 `;
 
-const told = ({ message, remedy }: Failure) => `${message}\n${remedy}\n`;
+/** Some of these sentences are the coordinator's, and go to a terminal. */
+const told = ({ message, remedy }: Failure) =>
+  [message, remedy].map((text) => `${text.replaceAll(/\p{Cc}/gu, ' ')}\n`).join('');
 
 async function main(): Promise<number> {
   const parsed = readNodeOptions(process.argv.slice(2));
@@ -51,7 +53,7 @@ async function main(): Promise<number> {
   stopOnBugs(log);
   if (options.hardware === null) process.stderr.write(SIMULATED);
   const upstream = await openUpstream(options);
-  if (!upstream.ok) return ended(upstream.failure, exitCodes.upstream);
+  if (!upstream.ok) return ended(log, upstream.failure, exitCodes.upstream);
   try {
     return await serve(options, upstream.value, log);
   } finally {
@@ -88,18 +90,18 @@ async function serve(
 ): Promise<number> {
   const clock = systemClock();
   const facts = await upstream.identify();
-  if (!facts.ok) return ended(facts.failure, exitCodes.upstream);
+  if (!facts.ok) return ended(log, facts.failure, exitCodes.upstream);
   const { kind, version: upstreamVersion, contextTokens } = facts.value;
   log.info('upstream', { kind, version: upstreamVersion, contextTokens });
   const [digest, identity] = await Promise.all([modelDigest(weights), openIdentity(options.identityFile)]);
-  if (!digest.ok) return ended(digest.failure, exitCodes.failed);
-  if (!identity.ok) return ended(identity.failure, exitCodes.failed);
+  if (!digest.ok) return ended(log, digest.failure, exitCodes.failed);
+  if (!identity.ok) return ended(log, identity.failure, exitCodes.failed);
   log.info('model', { model: options.model, digest: digest.value, identity: identity.value.publicKey });
   if (options.wallet === null && options.identityFile === null)
     log.warn('earnings-stay', { why: 'no wallet, and an identity that ends with this process' });
   const attester = await openAttester(options, digest.value, clock, log);
   const usable = await attester.check();
-  if (!usable.ok) return ended(usable.failure, exitCodes['no-evidence']);
+  if (!usable.ok) return ended(log, usable.failure, exitCodes['no-evidence']);
   const { model, price, concurrency, suite, lifeMs, wallet, coordinatorUrl } = options;
   const node = new ConfidentialNode(
     {
@@ -140,8 +142,11 @@ async function serve(
   node.stop();
   if (interrupted()) return exitCodes.interrupted;
   if (failure === null) return exitCodes.stopped;
-  const ours = failure.code === 'internal' || failure.code === 'embedded_failed';
-  return ended(failure, ours ? exitCodes.failed : exitCodes.refused);
+  if (failure.code === 'internal' || failure.code === 'embedded_failed')
+    return ended(log, failure, exitCodes.failed);
+  // The node has logged it.
+  process.stderr.write(told(failure));
+  return exitCodes.refused;
 }
 
 async function openAttester(
@@ -199,9 +204,12 @@ function stopOnBugs(log: Log): void {
   process.on('unhandledRejection', end);
 }
 
-function ended(failure: Failure, code: number): number {
+/** In the log with its code, which the runbook explains, and in words. */
+function ended(log: Log, failure: Failure, exitCode: number): number {
+  const { code, message } = failure;
+  log.error('failed', { code, message });
   process.stderr.write(told(failure));
-  return code;
+  return exitCode;
 }
 
 function version(): string {

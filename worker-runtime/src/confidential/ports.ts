@@ -62,6 +62,8 @@ export type UpstreamEnd =
 
 /** An OpenAI-compatible server on this machine, identified. */
 export interface Upstream {
+  /** Of the configuration that was identified last; undefined when that failed. */
+  readonly configDigest: string | undefined;
   /** Looks again what listens there. Refuses what is not the upstream that was configured. */
   identify(): Promise<Result<UpstreamFacts>>;
   /** The first thing asked that this kind of upstream would not honour; undefined when it honours all. */

@@ -178,6 +178,28 @@ describe('an epoch', () => {
     expect(world.directory).toEqual([]);
   });
 
+  it('may follow another of its node in a full directory, whose other nodes lose nothing by the crowd', () => {
+    const world = new PrivateWorld({ nodesMax: 2, epochIntervalMs: 0 });
+    const [ann, bob] = [world.join('ann'), world.join('bob')];
+    for (const node of [ann, bob]) {
+      node.send({ type: 'epoch-request' });
+      node.attest();
+    }
+    expect(world.join('eve').closed).toBe(true);
+    expect(listed(world)).toEqual([ann.bundle, bob.bundle]);
+    expect(reasons(world)).toEqual([]);
+  });
+
+  it('that comes in vain for want of room ends the connection without blame', () => {
+    const world = new PrivateWorld({ nodesMax: 1, epochIntervalMs: 0 });
+    const node = world.join('ann');
+    for (let i = 0; i < 5 && !node.closed; i++) {
+      node.send({ type: 'epoch-request' });
+      node.attest();
+    }
+    expect(new Set(reasons(world))).toEqual(new Set(['disconnected']));
+  });
+
   it('is refused when the directory is full, and when one node has too many', () => {
     const world = new PrivateWorld({ nodesMax: 1 });
     world.join('ann');

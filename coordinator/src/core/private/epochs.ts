@@ -12,12 +12,20 @@ import { lookAgain, note, type Turn } from '../turn.ts';
 import type { PrivateEvent } from './events.ts';
 import { placeAfterDeparture } from './jobs.ts';
 import { nodeRefusals } from './node-refusals.ts';
-import type { Attested, Departed, Epoch, EpochPhase, NodeConnection, Operator } from './state.ts';
+import type {
+  Attested,
+  Departed,
+  Epoch,
+  EpochPhase,
+  NodeConnection,
+  Operator,
+  PrivateState,
+} from './state.ts';
 import { effect, tell } from './turn.ts';
 
 type EventOf<Type extends PrivateEvent['type']> = Extract<PrivateEvent, { type: Type }>;
 
-/** Bundles of one node that count at the same time: one joins, one is current, the others overlap. */
+/** Bundles of one node that have not left: one joins, one is current, the others overlap. */
 const EPOCHS_PER_NODE = 4;
 /** How long clients may still name a bundle that has left: by a stale list, and a header that ends late. */
 export const DEPARTED_MS = privateLimits.headAgeMaxMs + privateLimits.headerAheadMs;
@@ -91,8 +99,7 @@ export function join(
   const { private: tier, config } = turn.state;
   // While its evidence was checked, it may have begun to drain, or its bundle may have ended.
   if (connection.draining || attested.notAfterMs <= turn.atMs) return undefined;
-  if (tier.epochs.size >= config.nodesMax || connection.epochs.size >= EPOCHS_PER_NODE)
-    return nodeRefusals.full;
+  if (!hasRoom(tier, connection, config.nodesMax)) return nodeRefusals.full;
   const { bundle, notAfterMs } = attested;
   if (tier.epochs.has(bundle)) throw new Error(`bundle ${bundle} was accepted twice`);
   const entry: DirectoryEntry = { kind: 'joined', atMs: turn.atMs, bundle, offer, signature };
@@ -112,6 +119,15 @@ export function join(
   effect(turn, { type: 'append-entry', entry });
   lookAgain(turn, 'epoch', bundle, notAfterMs);
   return undefined;
+}
+
+/** Who is in the directory may always renew. The second bound is for departures that can't be written. */
+function hasRoom({ connections, epochs }: PrivateState, own: NodeConnection, nodesMax: number): boolean {
+  if (own.epochs.size >= EPOCHS_PER_NODE || epochs.size >= EPOCHS_PER_NODE * nodesMax) return false;
+  if (own.epochs.size > 0) return true;
+  let nodes = 0;
+  for (const connection of connections.values()) if (connection.epochs.size > 0) nodes += 1;
+  return nodes < nodesMax;
 }
 
 /** An entry is durable: from now on it may be shown. */

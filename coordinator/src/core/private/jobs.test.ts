@@ -420,6 +420,8 @@ describe('a node', () => {
     expect(node.last('job-cancel')?.jobId).toBe(jobId);
     node.done(jobId, { outcome: 'cancelled' });
     expect(world.heard(jobId)).toMatchObject({ receipt: { chargedNano: '20' }, ends: 1 });
+    // As the store counts, so that a restart changes no figure.
+    expect([world.state.answered, world.state.completionTokens]).toEqual([0, 5]);
   });
 
   it('that drains finishes what runs', () => {

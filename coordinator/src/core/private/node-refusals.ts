@@ -1,4 +1,4 @@
-/** Why the coordinator ends a node's connection; what is the node's fault is told as `misbehaved` in the directory. */
+/** Why the coordinator ends a node's connection, and what the directory then says of the node. */
 import { closeCodes } from '@tussah/protocol/contributor-frames';
 import type { LeaveReason } from '@tussah/protocol/private/directory';
 import type { Refusal } from '../refusal.ts';
@@ -49,6 +49,10 @@ export const nodeRefusals = {
   }),
 } as const;
 
-/** What the directory says of a node that was sent away. */
-export const leaveReasonOf = ({ code }: Refusal): LeaveReason =>
-  code === 'timeout' ? 'silent' : 'misbehaved';
+/** What is no fault of the node's: there is no room for it, or we could not look. */
+const blameless: ReadonlySet<string> = new Set(['directory_full', 'too_many_attestations', 'internal']);
+
+export function leaveReasonOf({ code }: Refusal): LeaveReason {
+  if (code === 'timeout') return 'silent';
+  return blameless.has(code) ? 'disconnected' : 'misbehaved';
+}

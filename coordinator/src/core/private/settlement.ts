@@ -94,7 +94,7 @@ export function onSealedSettled(turn: Turn, jobId: string, receipt: PrivateRecei
     earnedNano: operator.earnedNano.toString(),
   });
   if (outcome === 'complete') state.answered += 1;
-  state.completionTokens += outcome === 'complete' ? completionTokens : 0;
+  state.completionTokens += completionTokens;
   effect(turn, { type: 'complete-sealed', jobId, receipt });
   dismissSealed(turn, job);
   noteEnd(turn, job, { outcome, code: job.abandoned, tokens: completionTokens, chargedNano });

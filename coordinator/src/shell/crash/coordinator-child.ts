@@ -13,12 +13,15 @@ export interface ChildSettings {
   /** 0 takes a free one. */
   readonly port: number;
   readonly kill: KillPlan | null;
+  /** Where there is a private tier. */
+  readonly nodePolicy: string | null;
 }
 
-const { root, dataFolder, port, kill } = JSON.parse(process.argv[2] ?? '') as ChildSettings;
+const { root, dataFolder, port, kill, nodePolicy } = JSON.parse(process.argv[2] ?? '') as ChildSettings;
 const killSwitch = new KillSwitch(kill);
 const site = join(dataFolder, 'no-site');
 const flags = ['--port', `${port}`, '--data', dataFolder, '--site', site, '--log-level', 'error'];
+if (nodePolicy !== null) flags.push('--node-policy', nodePolicy);
 const config = readConfig(flags, {}, root);
 const coordinator = await startCoordinator({
   config,

@@ -1,5 +1,6 @@
 /** Where a coordinator under test kills itself: the phases of a job and of a commit, each seen through a wrapper of an effect. */
 import { writeSync } from 'node:fs';
+import type { PrivateEffect } from '../../core/private/events.ts';
 import type { EffectHandlers } from '../dispatcher.ts';
 
 export const killPhases = [
@@ -71,5 +72,29 @@ export function killingEffects(handlers: EffectHandlers, kill: KillSwitch): Effe
       kill.reached('settling');
       handlers.settle(effect);
     },
+    private: (effect) => {
+      const phase = sealedPhaseOf(effect.effect);
+      const isBefore = phase === 'checking' || phase === 'settling';
+      if (phase !== undefined && isBefore) kill.reached(phase);
+      handlers.private(effect);
+      if (phase !== undefined && !isBefore) kill.reached(phase);
+    },
   };
+}
+
+function sealedPhaseOf(effect: PrivateEffect): KillPhase | undefined {
+  switch (effect.type) {
+    case 'send-to-node':
+      return effect.frame.type === 'sealed-offer' ? 'offered' : undefined;
+    case 'assign':
+      return 'running, before the first token';
+    case 'deliver-chunk':
+      return 'running, after the first token';
+    case 'check-node-receipt':
+      return 'checking';
+    case 'settle-sealed':
+      return 'settling';
+    default:
+      return undefined;
+  }
 }

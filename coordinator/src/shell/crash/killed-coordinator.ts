@@ -19,6 +19,7 @@ interface Exit {
 
 export class KilledCoordinator {
   readonly #dataFolder: string;
+  readonly #nodePolicy: string | null;
   #child: ChildProcess | undefined;
   #exited: Promise<Exit> | undefined;
   #output = '';
@@ -27,8 +28,9 @@ export class KilledCoordinator {
   /** Of the coordinator; the same over all its lives. */
   publicKey = '';
 
-  constructor(dataFolder: string) {
+  constructor(dataFolder: string, nodePolicy: string | null = null) {
     this.#dataFolder = dataFolder;
+    this.#nodePolicy = nodePolicy;
   }
 
   /** Known once it was started; it stays the same. */
@@ -39,7 +41,13 @@ export class KilledCoordinator {
   /** Starts a process that dies as planned, or runs on; resolves when it listens or has died. */
   async start(kill: KillPlan | null): Promise<void> {
     const port = this.#url === '' ? 0 : Number(new URL(this.#url).port);
-    const settings: ChildSettings = { root, dataFolder: this.#dataFolder, port, kill };
+    const settings: ChildSettings = {
+      root,
+      dataFolder: this.#dataFolder,
+      port,
+      kill,
+      nodePolicy: this.#nodePolicy,
+    };
     const child = spawn(process.execPath, [script, JSON.stringify(settings)], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });

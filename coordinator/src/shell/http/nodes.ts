@@ -23,8 +23,9 @@ export function nodeRoutes(app: FastifyInstance, context: HttpContext): void {
     const head = directory.head();
     // A client that knows more than there is sees the head that shows it.
     const consistency = from > head.size ? [] : directory.consistency(from, head.size);
-    const list: NodeList = { head, consistency, nodes: listOf(model, head.size) };
-    return reply.send(list);
+    const rest: Omit<NodeList, 'nodes'> = { head, consistency };
+    const text = `${JSON.stringify(rest).slice(0, -1)},"nodes":${listOf(model, head.size)}}`;
+    return reply.type('application/json; charset=utf-8').send(text);
   });
 
   app.get<{ Params: { name: string } }>('/v1/nodes/bundles/:name', (request, reply) => {
@@ -58,22 +59,23 @@ export function nodeRoutes(app: FastifyInstance, context: HttpContext): void {
   );
 }
 
-/** Lists with proofs, made once for each size of the directory. */
-function nodeLists(context: HttpContext): (model: string | undefined, size: number) => ProvenEntry[] {
+/** Lists with proofs as JSON, made once for each size of the directory: anybody may ask, and they are long. */
+function nodeLists(context: HttpContext): (model: string | undefined, size: number) => string {
   const { directory } = context.private;
-  const known = new Map<string, ProvenEntry[]>();
+  const known = new Map<string, string>();
   let knownSize = -1;
   return (model, size) => {
     if (size !== knownSize) known.clear();
     knownSize = size;
     const list = known.get(model ?? '');
     if (list !== undefined) return list;
-    const made = currentEpochs(context.dispatcher.state.private, model)
+    const nodes: ProvenEntry[] = currentEpochs(context.dispatcher.state.private, model)
       .slice(0, privateLimits.concurrencyMax)
       .map((epoch) => directory.prove({ index: epoch.index, entry: epoch.entry }, size));
+    const text = JSON.stringify(nodes);
     // Names of models that nobody serves are no reason to remember anything.
-    if (made.length > 0) known.set(model ?? '', made);
-    return made;
+    if (nodes.length > 0) known.set(model ?? '', text);
+    return text;
   };
 }
 

@@ -38,10 +38,12 @@ export function privateHandler(ports: PrivatePorts): (effect: PrivateEffect) => 
   let accepted: { readonly name: string; readonly text: string } | undefined;
   const checkBundle = async (effect: Effect<'check-bundle'>): Promise<void> => {
     const { connectionId, offer, signature } = effect;
-    const checked = (await ports.evidence?.check(effect)) ?? directoryFull;
+    const checked = nodes.mayAttest(connectionId)
+      ? ((await ports.evidence?.check(effect, () => nodes.has(connectionId))) ?? directoryFull)
+      : tooMany;
     const fits = checked.ok && directory.hasRoomFor(effect.bundle);
     accepted = fits ? { name: offer.bundle, text: effect.bundle } : undefined;
-    if (fits) nodes.widen(connectionId, offer.concurrency);
+    if (fits) nodes.accepted(connectionId, offer.concurrency);
     post({
       type: 'bundle-checked',
       connectionId,
@@ -115,6 +117,15 @@ const directoryFull = {
   },
 } as const;
 
+const tooMany = {
+  ok: false,
+  failure: {
+    code: 'too_many_attestations',
+    message: 'Too many bundles came from this network address lately.',
+    remedy: 'Try again later; connections that hold need none.',
+  },
+} as const;
+
 const eventText = (event: SealedEvent): string => JSON.stringify(event);
 
 /** The schema has let base64 through, which needs no escaping: what came is passed on as it is. */
@@ -147,7 +158,7 @@ async function checkHello(
   } catch (error) {
     ports.log.error({ err: error, publicKey }, 'contributor record unreadable');
   }
-  if (valid) ports.nodes.widen(connectionId, 0);
+  if (valid) ports.nodes.proven(connectionId);
   ports.post({ type: 'node-hello-checked', connectionId, hello, valid, record, epochNonce: newNonce() });
 }
 

@@ -10,13 +10,14 @@ import { domains } from '@tussah/protocol/signatures';
 import * as v from 'valibot';
 import type { PrivateEffect } from '../../core/private/events.ts';
 import type { Attested } from '../../core/private/state.ts';
-import { isPlainJson } from './plain-json.ts';
 import type { SignatureChecker } from '../signer.ts';
 
 type Evidence = Omit<Extract<PrivateEffect, { type: 'check-bundle' }>, 'type' | 'connectionId'>;
 
 /** Bundles that are verified at the same time: each shares the only core with running answers. */
 const AT_ONCE = 2;
+/** Of all bundles that wait for their turn, in UTF-16 units. */
+const WAITING_SIZE_MAX = 128 * 1024 * 1024;
 
 /** `param` is the id of the step that failed, one of ours. */
 const refused = (step: string, message: string, remedy: string): { ok: false; failure: Failure } =>
@@ -29,6 +30,7 @@ export class EvidenceChecker {
   readonly #now: () => number;
   readonly #verifier = new Verifier();
   readonly #waiting: (() => void)[] = [];
+  #waitingSize = 0;
   #busy = 0;
 
   constructor(policy: Policy, coordinator: string, checker: SignatureChecker, now: () => number) {
@@ -38,12 +40,18 @@ export class EvidenceChecker {
     this.#now = now;
   }
 
-  /** At most so many at once; the others wait for their turn. */
-  async check(evidence: Evidence): Promise<Result<Attested>> {
-    if (this.#busy >= AT_ONCE) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else this.#busy += 1;
+  /** At most so many at once; the others wait for their turn, and are asked then whether they are still there. */
+  async check(evidence: Evidence, isThere: () => boolean): Promise<Result<Attested>> {
+    const { length } = evidence.bundle;
+    if (this.#busy < AT_ONCE) this.#busy += 1;
+    else if (this.#waitingSize + length > WAITING_SIZE_MAX) return overloaded;
+    else {
+      this.#waitingSize += length;
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+      this.#waitingSize -= length;
+    }
     try {
-      return await this.#check(evidence);
+      return isThere() ? await this.#check(evidence) : overloaded;
     } catch {
       // A bug of the verifier. Its error may quote the evidence, and it does not make it acceptable.
       return fail(failure('internal'));
@@ -104,17 +112,17 @@ export class EvidenceChecker {
     if (offer.coordinator !== this.#coordinator) return wrong('coordinator');
     if (offer.identity !== identity) return wrong('identity');
     if (offer.epochNonce !== epochNonce) return wrong('epochNonce');
-    if (!isPlainJson(bundle))
-      return refused(
-        'bundle.format',
-        'The bundle is nested too deeply, or has too many parts.',
-        remedies.policy,
-      );
     if (Object.keys(this.#policy.models).length > 0 && modelOf(this.#policy, offer.model) === undefined)
       return refused('offer.model', 'The policy does not list this model.', remedies.policy);
     return undefined;
   }
 }
+
+const overloaded = fail({
+  code: 'too_many_attestations',
+  message: 'Too many bundles wait to be verified.',
+  remedy: 'Try again later.',
+});
 
 const remedies = { policy: 'See the policy at /v1/nodes/policy.' } as const;
 

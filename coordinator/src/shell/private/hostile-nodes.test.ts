@@ -1,10 +1,10 @@
 /** Sockets at `/node` that do not keep to the protocol, and what the coordinator writes about those that do. */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { newIdentity } from '@tussah/protocol/signatures';
 import { WebSocket } from 'ws';
 import { until } from '../testing/harness.ts';
+import { filesUnder } from '../testing/leaks.ts';
 import { sealTo, startPrivateNetwork, type PrivateNetwork } from './private-harness.ts';
 
 const says = () => ['hi'];
@@ -73,6 +73,20 @@ describe('a socket at /node', () => {
     await tier.network.logged('node-left', (line) => line['reason'] === 'misbehaved');
   });
 
+  it('that comes again and again for its evidence to be verified has to wait; who is in may renew', async () => {
+    const tier = await startPrivateNetwork({ core: { epochIntervalMs: 0 } });
+    const good = await tier.node(says);
+    const codes: string[] = [];
+    for (let i = 0; i < 40; i++) {
+      const flood = await tier.connect(says, { bundleText: () => '{}' });
+      codes.push((await flood.refused()).code);
+    }
+    expect(codes[0]).toBe('evidence_rejected');
+    expect(codes.filter((code) => code === 'too_many_attestations').length).toBeGreaterThan(4);
+    good.send({ type: 'epoch-request' });
+    await good.frame('attested', 1);
+  });
+
   it('is told again and again that its frames are wrong, and never takes the coordinator down', async () => {
     const tier = await startPrivateNetwork();
     const good = await tier.node(says);
@@ -93,12 +107,6 @@ describe('a socket at /node', () => {
     expect((await tier.ask(await sealTo([good], 'still there?'))).text).toBe('hi');
   });
 });
-
-function filesUnder(folder: string): string[] {
-  return readdirSync(folder)
-    .map((name) => join(folder, name))
-    .flatMap((path) => (statSync(path).isDirectory() ? filesUnder(path) : [path]));
-}
 
 it('nothing of a sealed job is written down but ids, sizes, times, model and price', async () => {
   const tier = await startPrivateNetwork();

@@ -20,7 +20,7 @@ import type { Refusal } from '../../core/refusal.ts';
 import { answerWithoutRoute } from '../http/without-route.ts';
 import { breach, frameTooLarge, readFrame } from '../read-frame.ts';
 import { pathOf, type SocketDoor } from '../socket-door.ts';
-import { TokenBucket } from '../token-bucket.ts';
+import { TokenBucket, TokenBuckets } from '../token-bucket.ts';
 
 /** What may wait in memory for one slow node: offers of 1 MiB, as many as it may have open. */
 const UNSENT_BYTES_MAX = 64 * 1024 * 1024;
@@ -29,9 +29,17 @@ const CLOSE_GRACE_MS = 2_000;
 /** Everything that comes before an identity is proven: a hello, and what WebSockets add to it. */
 const UNPROVEN_BYTES = 8_192;
 
-/** What a node may send: this much, and for each job that it serves at once so much more. Chunks of `paced` leave ten times a second. */
+/** What a node may send: this much, and for each job that it serves at once so much more. */
 const base = { bytes: 128 * 1024, bytesBurst: 4 * 1024 * 1024, frames: 50, framesBurst: 200 };
-const perJob = { bytes: 32 * 1024, bytesBurst: 64 * 1024, frames: 50, framesBurst: 100 };
+const perJob = {
+  bytes: 32 * 1024,
+  bytesBurst: 64 * 1024,
+  frames: 1_000 / privateLimits.chunkSpacingMs,
+  framesBurst: 100,
+};
+
+/** First bundles of connections from one network: verifying each costs some ten milliseconds, and a stay two entries for ever. */
+const attestations = { perSecond: 0.5, burst: 32 };
 
 const reader = {
   schema: NodeFrameSchema,
@@ -63,6 +71,8 @@ interface Peer {
   readonly network: string;
   bytes: TokenBucket;
   frames: TokenBucket;
+  /** A bundle of its was accepted. */
+  attested: boolean;
 }
 
 export class NodeSockets {
@@ -72,6 +82,7 @@ export class NodeSockets {
   readonly #enabled: boolean;
   readonly #post: (event: PrivateEvent) => void;
   readonly #now: () => number;
+  readonly #attestations = new TokenBuckets(attestations.perSecond, attestations.burst);
   #next = 0;
 
   /** Not `enabled`, it turns everybody away. */
@@ -97,6 +108,16 @@ export class NodeSockets {
     return this.#peers.size;
   }
 
+  has(connectionId: string): boolean {
+    return this.#peers.has(connectionId);
+  }
+
+  /** Whether its network may have another bundle verified now. */
+  mayAttest(connectionId: string): boolean {
+    const peer = this.#peers.get(connectionId);
+    return peer !== undefined && (peer.attested || this.#attestations.take(peer.network, this.#now()));
+  }
+
   /** Takes over upgrades to `/node` on this server. */
   attach(server: Server): void {
     server.on('upgrade', (request, socket, head) => {
@@ -111,10 +132,20 @@ export class NodeSockets {
     else peer.socket.send(JSON.stringify(frame));
   }
 
-  /** Its identity is proven, or its bundle accepted: it serves so many jobs at once. */
-  widen(connectionId: string, concurrency: number): void {
+  /** Its identity is proven: it may send a bundle. */
+  proven(connectionId: string): void {
+    this.#widen(connectionId, 0);
+  }
+
+  /** Its bundle was accepted: it serves so many jobs at once. */
+  accepted(connectionId: string, concurrency: number): void {
+    const peer = this.#widen(connectionId, concurrency);
+    if (peer !== undefined) peer.attested = true;
+  }
+
+  #widen(connectionId: string, concurrency: number): Peer | undefined {
     const peer = this.#peers.get(connectionId);
-    if (peer === undefined) return;
+    if (peer === undefined) return undefined;
     peer.bytes = new TokenBucket(
       base.bytes + concurrency * perJob.bytes,
       base.bytesBurst + concurrency * perJob.bytesBurst,
@@ -125,6 +156,7 @@ export class NodeSockets {
       base.framesBurst + concurrency * perJob.framesBurst,
       this.#now(),
     );
+    return peer;
   }
 
   close(connectionId: string, { closeCode, code }: Refusal): void {
@@ -164,6 +196,7 @@ export class NodeSockets {
       network,
       bytes: new TokenBucket(0, UNPROVEN_BYTES - bytesSoFar, this.#now()),
       frames: new TokenBucket(limits.framesPerSecond, limits.frameBurst, this.#now()),
+      attested: false,
     };
     this.#peers.set(connectionId, peer);
     this.#door.enter(network);

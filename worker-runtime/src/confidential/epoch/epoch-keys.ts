@@ -18,16 +18,25 @@ export interface EpochKeys {
   signature(domain: string, value: Canonical): Promise<string> | undefined;
 }
 
+/** What the evidence says beside the keys. */
+interface Attested {
+  readonly bundle: string;
+  readonly notAfterMs: number;
+  readonly configDigest: string;
+}
+
 class Epoch implements EpochKeys {
   readonly bundle: string;
   readonly notAfterMs: number;
+  readonly configDigest: string;
   hpke: NodeKeys | undefined;
   #receipt: Identity | undefined;
   holds = 0;
 
-  constructor(bundle: string, notAfterMs: number, { hpke, receipt }: FreshKeys) {
+  constructor({ bundle, notAfterMs, configDigest }: Attested, { hpke, receipt }: FreshKeys) {
     this.bundle = bundle;
     this.notAfterMs = notAfterMs;
+    this.configDigest = configDigest;
     this.hpke = hpke;
     this.#receipt = receipt;
   }
@@ -71,17 +80,19 @@ export class KeyRing {
     this.#clock = clock;
   }
 
-  add(bundle: string, notAfterMs: number, keys: FreshKeys): void {
-    this.#epochs.set(bundle, new Epoch(bundle, notAfterMs, keys));
+  add(attested: Attested, keys: FreshKeys): void {
+    this.#epochs.set(attested.bundle, new Epoch(attested, keys));
   }
 
   get(bundle: string): EpochKeys | undefined {
     return this.#epochs.get(bundle);
   }
 
-  /** Those that can open jobs. */
-  opening(): ReadonlyMap<string, { readonly notAfterMs: number }> {
-    return new Map([...this.#epochs].filter(([, epoch]) => epoch.hpke !== undefined));
+  /** Those that can open jobs, and whose evidence states this configuration. Undefined is for one that can't be told now. */
+  opening(configDigest: string | undefined): ReadonlyMap<string, { readonly notAfterMs: number }> {
+    const opens = (epoch: Epoch) =>
+      epoch.hpke !== undefined && epoch.configDigest === (configDigest ?? epoch.configDigest);
+    return new Map([...this.#epochs].filter(([, epoch]) => opens(epoch)));
   }
 
   /** Keeps the receipt key for as long as it is needed; the result gives it back. */

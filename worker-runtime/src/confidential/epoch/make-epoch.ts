@@ -1,5 +1,6 @@
 /** Makes an epoch: new keys, evidence that binds them, and the signed offer of what the node sells under them. */
 import type { Statement } from '@tussah/attestation/binding/statement';
+import { destroyNodeKeys } from '@tussah/client/sealing/suites';
 import { sha256Hex } from '@tussah/protocol/bytes';
 import { ok, type Result } from '@tussah/protocol/errors';
 import type { PriceWire } from '@tussah/protocol/money';
@@ -28,6 +29,7 @@ export interface NewEpoch {
   readonly notAfterMs: number;
   readonly keys: FreshKeys;
   readonly contextTokens: number;
+  readonly configDigest: string;
   readonly attest: Extract<NodeFrame, { type: 'attest' }>;
 }
 
@@ -53,10 +55,13 @@ export async function makeEpoch(
     notAfterMs: ports.nowMs + lifeMs,
   };
   const text = await ports.attester.attest(statement);
-  if (!text.ok) return text;
+  if (!text.ok) {
+    destroyNodeKeys(keys.hpke);
+    return text;
+  }
   const bundle = sha256Hex(text.value);
   const offer: NodeOffer = { ...asked, identity, bundle, model, price, contextTokens, concurrency };
   const signature = await sign(keys.receipt, domains.nodeOffer, offer);
   const attest = { type: 'attest' as const, bundle: text.value, offer, signature };
-  return ok({ bundle, notAfterMs: statement.notAfterMs, keys, contextTokens, attest });
+  return ok({ bundle, notAfterMs: statement.notAfterMs, keys, contextTokens, configDigest, attest });
 }

@@ -171,6 +171,18 @@ describe.each(['tdx', 'snp'] as const)('a bundle of %s', (kind) => {
     expect(await verdictOn(text.value)).toEqual({ verdict: 'accepted', failed: [] });
   });
 
+  it('asks the vendors once for connections that are lost soon, and anew for the next epoch', async () => {
+    const { made } = attester(kind);
+    await made.attest(statement);
+    const once = asked.length;
+    now += 299_999;
+    expect((await made.attest(statement)).ok).toBe(true);
+    expect(asked).toHaveLength(once);
+    now += 1;
+    await made.attest(statement);
+    expect(asked).toHaveLength(2 * once);
+  });
+
   it('goes on with collateral of yesterday when the services are gone, not with older', async () => {
     const { made, log } = attester(kind);
     expect((await made.attest(statement)).ok).toBe(true);

@@ -33,6 +33,8 @@ export class AnswerRun {
   #pacing: Pacing;
   #outcome: NodeReceipt['outcome'] = 'complete';
   #counts: { promptTokens: number; completionTokens: number };
+  /** Counted, but waiting for the time of their chunk. */
+  #waitingTokens = 0;
   #stopBeat: () => void = () => undefined;
   /** Chunks are sealed and sent one after the other. */
   #sending: Promise<void> = Promise.resolve();
@@ -49,6 +51,8 @@ export class AnswerRun {
   cancel(): void {
     if (isOver(this.#pacing) || this.#outcome === 'cancelled') return;
     this.#outcome = 'cancelled';
+    const { completionTokens } = this.#counts;
+    this.#counts.completionTokens = Math.max(0, completionTokens - this.#waitingTokens);
     this.#upstreamStop.abort();
     this.#left.resolve();
   }
@@ -82,6 +86,7 @@ export class AnswerRun {
   #onText(text: string): void {
     if (text === '' || !this.#isOpen()) return;
     this.#counts.completionTokens += 1;
+    this.#waitingTokens += 1;
     this.#step({ type: 'text', text });
   }
 
@@ -114,6 +119,7 @@ export class AnswerRun {
     this.#stopBeat();
     const { pacing, departures } = stepPacing(this.#pacing, event, clock.nowMs());
     this.#pacing = pacing;
+    if (pacing.waiting.length === 0) this.#waitingTokens = 0;
     for (const { payload, plaintextBytes, last } of departures) {
       const sealed = this.#parts.sealer.seal(payload, plaintextBytes, last);
       this.#sending = this.#deliver(sealed, last, this.#sending);

@@ -17,7 +17,8 @@ export interface Stand {
   readonly model: string;
   readonly modelDigest: string;
   readonly price: PriceWire;
-  readonly running: number;
+  /** Ids of the jobs that run. */
+  readonly running: { readonly size: number; has(jobId: string): boolean };
   readonly concurrency: number;
   readonly draining: boolean;
 }
@@ -34,12 +35,11 @@ export function checkOffer(
   if (epoch === undefined || epoch.notAfterMs <= nowMs) return 'key_rotated';
   if (header.notAfterMs <= nowMs) return 'expired';
   if (header.notAfterMs > nowMs + privateLimits.headerAheadMs) return 'too_far_ahead';
-  if (seen.has(header.jobId)) return 'replayed';
+  if (seen.has(header.jobId) || stand.running.has(header.jobId)) return 'replayed';
   if (!isOurs(header, stand)) return 'header_mismatch';
   if (stand.draining) return 'draining';
-  if (stand.running >= stand.concurrency) return 'busy';
-  const lastEndMs = Math.max(...[...stand.epochs.values()].map(({ notAfterMs }) => notAfterMs));
-  return seen.add(header.jobId, lastEndMs, nowMs) ? undefined : 'busy';
+  if (stand.running.size >= stand.concurrency) return 'busy';
+  return seen.add(header.jobId, nowMs) ? undefined : 'busy';
 }
 
 /** The price: what the bounds cost here is not more than what the client gives at most. */

@@ -44,7 +44,8 @@ export class Jobs {
   #contextTokens = 0;
   draining = false;
 
-  constructor(ports: JobPorts, seen = new SeenIds()) {
+  /** A header is `expired` before its id may be forgotten. */
+  constructor(ports: JobPorts, seen = new SeenIds(privateLimits.headerAheadMs)) {
     this.#ports = ports;
     this.#seen = seen;
   }
@@ -61,12 +62,12 @@ export class Jobs {
   /** Resolves when the job has ended, or was refused. Never rejects but for a bug. */
   async offer(offer: SealedOffer): Promise<void> {
     const { header, candidate } = offer;
-    const { goods, keys, clock } = this.#ports;
+    const { goods, keys, upstream, clock } = this.#ports;
     const refusal = checkOffer(header, candidate, this.#seen, {
       ...goods,
       nowMs: clock.nowMs(),
-      epochs: keys.opening(),
-      running: this.#running.size,
+      epochs: keys.opening(upstream.configDigest),
+      running: this.#running,
       draining: this.draining,
     });
     const bundle = header.candidates[candidate] ?? '';
@@ -106,7 +107,11 @@ export class Jobs {
     const { signal } = job.lost;
     if (hpke === undefined) return this.#refuse(offer, epoch, 'key_rotated');
     const opened = await openRequest({ header, candidate, wrap, body, keys: hpke, bundle });
-    if (!opened.ok) return this.#refuse(offer, epoch, opened.failure.code);
+    if (!opened.ok) {
+      // Anybody can make such, for nothing: they must not fill the memory.
+      if (opened.failure.code === 'unopenable') this.#seen.forget(header.jobId);
+      return this.#refuse(offer, epoch, opened.failure.code);
+    }
     const { inner, headerHash, sealer } = opened.value;
     if (upstream.unsupported(inner) !== undefined) return this.#refuse(offer, epoch, 'unsupported');
     const countSignal = AbortSignal.any([signal, AbortSignal.timeout(COUNT_MS)]);
@@ -139,7 +144,8 @@ export class Jobs {
       signal,
     });
     if (signal.aborted) return;
-    if (job.cancelled) return this.#refuse(offer, epoch, 'busy');
+    // Not as busy: the coordinator could have that said at will, to pass this node by.
+    if (job.cancelled) return this.#refuse(offer, epoch, 'cancelled');
     job.run = run;
     send({ type: 'sealed-accept', jobId: header.jobId, responseNonce });
     log.info('job-accepted', { jobId: header.jobId, padding: header.padding, running: this.#running.size });

@@ -48,25 +48,34 @@ const textOf = (left: readonly Left[]) => left.map(({ payload }) => payload.text
 
 describe.each(['none', 'buckets'] as const)('%s', (padding) => {
   it('lets everything leave as it comes, the end last', () => {
-    const left = run(padding, [text(0, 'a'), text(7, 'bc'), end(9)]);
+    const left = run(padding, [text(0, 'a'), text(27, 'bc'), end(59)]);
     expect(left.map(({ atMs, payload, last }) => [atMs, payload, last])).toEqual([
       [0, { text: 'a' }, false],
-      [7, { text: 'bc' }, false],
-      [9, { end: finish }, true],
+      [27, { text: 'bc' }, false],
+      [59, { end: finish }, true],
     ]);
+  });
+
+  it('lets what comes faster than fifty times a second leave together', () => {
+    const pieces = Array.from({ length: 1_000 }, (_, i) => text(i, 'x'));
+    const left = run(padding, [...pieces, end(1_000)]);
+    expect(textOf(left)).toBe('x'.repeat(1_000));
+    expect(left).toHaveLength(51);
+    expect(left[0]).toMatchObject({ atMs: 0, payload: { text: 'x' } });
+    expect(left.every(({ atMs }, i) => atMs === 20 * i)).toBe(true);
   });
 
   it('waits for the other half of a character', () => {
     const [high, low] = ['\ud83d', '\ude00'];
     expect(
-      run(padding, [text(0, `a${high}`), text(1, `${low}b`), end(2)]).map(({ payload }) => payload.text),
+      run(padding, [text(0, `a${high}`), text(30, `${low}b`), end(60)]).map(({ payload }) => payload.text),
     ).toEqual(['a', '😀b', undefined]);
   });
 });
 
 it('none has the size of its payload, buckets the next multiple of 64', () => {
   const sizes = (padding: Padding) =>
-    run(padding, [text(0, 'abc'), end(1)]).map((each) => each.plaintextBytes);
+    run(padding, [text(0, 'abc'), end(30)]).map((each) => each.plaintextBytes);
   expect(sizes('none')).toEqual([2 + payloadBytes({ text: 'abc' }), 2 + payloadBytes({ end: finish })]);
   expect(sizes('buckets')).toEqual([64, 128]);
 });

@@ -10,8 +10,10 @@ import {
 } from '@tussah/client/sealing/padding';
 import type { Padding } from '@tussah/protocol/private/header';
 import type { ChunkPayload } from '@tussah/protocol/private/inner-request';
+import { privateLimits } from '@tussah/protocol/private/private-limits';
 
 export const BEAT_MS = 100;
+const SPACING_MS = privateLimits.chunkSpacingMs;
 /** More chunks than these do not wait for the next beat. */
 const BACKLOG_MAX = 2;
 
@@ -28,7 +30,7 @@ export interface Pacing {
   /** How many chunks there will be; known once the end has left. */
   readonly total: number | null;
   readonly sent: number;
-  /** Of the next chunk under `paced`; null before the first. */
+  /** Before this nothing leaves, and under `paced` something does then; null before the first. */
   readonly beatMs: number | null;
 }
 
@@ -62,12 +64,15 @@ export const startPacing = (padding: Padding): Pacing => ({
 export const isOver = ({ sent, total }: Pacing): boolean => total !== null && sent >= total;
 
 /** When to come again with `time`; null when nothing leaves by itself. */
-export const beatOf = (pacing: Pacing): number | null => (isOver(pacing) ? null : pacing.beatMs);
+export function beatOf(pacing: Pacing): number | null {
+  const idle = pacing.padding !== 'paced' && pacing.waiting.length === 0;
+  return idle || isOver(pacing) ? null : pacing.beatMs;
+}
 
 /** Throws when something comes after the end: that is a bug of whoever calls. */
 export function stepPacing(pacing: Pacing, event: PacingEvent, nowMs: number): PacingStep {
   const next = take(pacing, event);
-  return pacing.padding === 'paced' ? leavePaced(next, nowMs) : leaveAll(next);
+  return pacing.padding === 'paced' ? leavePaced(next, nowMs) : leaveAll(next, nowMs);
 }
 
 function take(pacing: Pacing, event: PacingEvent): Pacing {
@@ -107,14 +112,16 @@ function fits(padding: Padding, payload: ChunkPayload): boolean {
   }
 }
 
-/** As it comes; the end is the last chunk. */
-function leaveAll(pacing: Pacing): PacingStep {
-  const { waiting, ended, padding } = pacing;
+/** As it comes, but what comes too fast for the coordinator leaves together; the end is the last chunk. */
+function leaveAll(pacing: Pacing, nowMs: number): PacingStep {
+  const { waiting, ended, padding, beatMs } = pacing;
+  if (waiting.length === 0 || (beatMs !== null && nowMs < beatMs)) return { pacing, departures: [] };
   const sent = pacing.sent + waiting.length;
   const departures = waiting.map((payload, i) =>
     departure(padding, payload, ended && i === waiting.length - 1),
   );
-  return { pacing: { ...pacing, waiting: [], sent, total: ended ? sent : null }, departures };
+  const total = ended ? sent : null;
+  return { pacing: { ...pacing, waiting: [], sent, total, beatMs: nowMs + SPACING_MS }, departures };
 }
 
 function leavePaced(pacing: Pacing, nowMs: number): PacingStep {

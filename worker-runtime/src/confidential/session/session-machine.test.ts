@@ -1,6 +1,7 @@
 import type { CoordinatorNodeFrame } from '@tussah/protocol/private/node-frames';
 import { describe, expect, it } from 'vitest';
-import { deadlineOf, legalFrames, renewAtMs, step } from './session-machine.ts';
+import { renewAtMs } from './session-epochs.ts';
+import { deadlineOf, legalFrames, step } from './session-machine.ts';
 import { initialState, timing, type Effect, type SessionEvent, type SessionState } from './session-state.ts';
 
 const key = 'c0'.repeat(32);
@@ -102,6 +103,29 @@ describe('the connection', () => {
       world.wait();
     }
     expect(delays).toEqual([375, 750, 1_500, 3_000]);
+  });
+
+  it('waits longer each time its evidence is refused, however long making it took', () => {
+    const delays = [];
+    const world = welcomed();
+    const reconnect = () => {
+      world.wait();
+      const { connection } = world.state;
+      world.on({ type: 'socket-open', connection }).frame(challenge);
+      world.on({ type: 'hello-signed', connection, hello }).frame(welcome);
+    };
+    const refused = { type: 'refused', code: 'evidence_rejected', message: 'no', remedy: 'x' } as const;
+    for (let i = 0; i < 3; i++) {
+      world.nowMs += 25_000;
+      world.frame({ ...refused, retry: true });
+      delays.push((deadlineOf(world.state) ?? 0) - world.nowMs);
+      reconnect();
+    }
+    expect(delays).toEqual([375, 750, 1_500]);
+    attest(world);
+    world.nowMs += 25_000;
+    world.on({ type: 'socket-closed', connection: world.state.connection, reason: 'gone' });
+    expect((deadlineOf(world.state) ?? 0) - world.nowMs).toBe(375);
   });
 
   it('reads nothing of an old socket', () => {
@@ -212,7 +236,7 @@ describe('epochs', () => {
       world.nowMs += delays.at(-1) ?? 0;
       expect(world.frame({ type: 'ping', n: 1 }).done).toEqual(['epoch-request', 'pong']);
     }
-    expect(delays).toEqual([1_500, 3_000, 6_000]);
+    expect(delays).toEqual([9_000, 18_000, 36_000]);
   });
 
   it('forgets a bundle that was made for a connection that is gone', () => {

@@ -5,10 +5,9 @@
  */
 import { closeCodes } from '@tussah/protocol/contributor-frames';
 import type { CoordinatorNodeFrame } from '@tussah/protocol/private/node-frames';
-import { privateLimits } from '@tussah/protocol/private/private-limits';
 import { backOffMs } from '../../contributor/back-off.ts';
+import { endEpoch, onAttested, onBundleMade, requestEpoch, retryAttest } from './session-epochs.ts';
 import {
-  attestBackOff,
   reconnectBackOff,
   timing,
   type Coming,
@@ -17,8 +16,8 @@ import {
   type Moment,
   type SessionEvent,
   type SessionState,
-  type Told,
 } from './session-state.ts';
+import { change, tell, type Turn } from './session-turn.ts';
 
 /** The transition table of the connection: the frames that may come in each state. */
 export const legalFrames = {
@@ -45,12 +44,6 @@ export interface Step {
   readonly effects: readonly Effect[];
 }
 
-interface Turn {
-  state: SessionState;
-  readonly effects: Effect[];
-  readonly moment: Moment;
-}
-
 /** Throws only when the shell breaks its side: a second `start`. */
 export function step(state: SessionState, event: SessionEvent, moment: Moment): Step {
   const turn: Turn = { state, effects: [], moment };
@@ -60,10 +53,6 @@ export function step(state: SessionState, event: SessionEvent, moment: Moment): 
   return { state: turn.state, effects: turn.effects };
 }
 
-const change = (turn: Turn, members: Partial<SessionState>): void => {
-  turn.state = { ...turn.state, ...members };
-};
-const tell = (turn: Turn, what: Told): void => void turn.effects.push({ do: 'tell', what });
 const isLive = ({ at }: Link): boolean => at === 'welcomed' || at === 'draining';
 const isConnected = ({ at }: Link): boolean => legalFrames[at].length > 0 || at === 'connecting';
 
@@ -129,11 +118,12 @@ function forgetAll(turn: Turn, reason: string): void {
 
 /** The connection is lost; it is made again after a while. */
 function lose(turn: Turn, reason: string, close?: { readonly code: number; readonly reason: string }): void {
-  const { link, attempt } = turn.state;
+  const { link, attempt, current } = turn.state;
   const { nowMs, random } = turn.moment;
   if (close !== undefined) turn.effects.push({ do: 'close-socket', ...close });
   forgetAll(turn, reason);
-  const stable = link.at === 'welcomed' && nowMs - link.sinceMs >= timing.stableMs;
+  // Evidence that is refused takes its time, too, and the machine's and the vendors' services.
+  const stable = link.at === 'welcomed' && current !== null && nowMs - link.sinceMs >= timing.stableMs;
   const count = stable ? 0 : attempt;
   const retryMs = link.at === 'draining' ? link.reconnectAfterMs : backOffMs(reconnectBackOff, count, random);
   change(turn, { link: { at: 'waiting', untilMs: nowMs + retryMs, reason }, attempt: count + 1 });
@@ -195,8 +185,10 @@ function onFrame(turn: Turn, frame: CoordinatorNodeFrame): void {
       turn.effects.push({ do: 'make-bundle', coordinator, epochNonce: frame.epochNonce });
       return;
     }
-    case 'attested':
-      return onAttested(turn, frame);
+    case 'attested': {
+      const wrong = onAttested(turn, frame);
+      return wrong === undefined ? undefined : illegal(turn, wrong);
+    }
     case 'sealed-offer':
       turn.effects.push({ do: 'offer', offer: frame });
       return;
@@ -236,42 +228,6 @@ function onWelcome(turn: Turn): void {
   });
   tell(turn, { event: 'welcomed', coordinator: turn.state.coordinator ?? '' });
 }
-
-function onBundleMade(turn: Turn, event: Extract<SessionEvent, { type: 'bundle-made' }>): void {
-  const { coming } = turn.state;
-  const { epochNonce, bundle, notAfterMs, attest } = event;
-  // The connection was lost meanwhile: its nonce is worth nothing.
-  if (coming.at !== 'attesting' || coming.epochNonce !== epochNonce)
-    return void turn.effects.push({ do: 'forget-epoch', bundle });
-  turn.effects.push({ do: 'send', frame: attest });
-  const byMs = turn.moment.nowMs + timing.attestedMs;
-  change(turn, { attestAttempt: 0, coming: { at: 'attested-awaited', bundle, notAfterMs, byMs } });
-}
-
-function retryAttest(turn: Turn, attempt: number): void {
-  const delayMs = backOffMs(attestBackOff, attempt, turn.moment.random);
-  change(turn, {
-    attestAttempt: attempt + 1,
-    coming: { at: 'retrying', atMs: turn.moment.nowMs + delayMs },
-  });
-}
-
-function onAttested(turn: Turn, frame: Extract<CoordinatorNodeFrame, { type: 'attested' }>): void {
-  const { coming, current, overlapping } = turn.state;
-  if (coming.at !== 'attested-awaited' || coming.bundle !== frame.bundle)
-    return illegal(turn, 'attested for another bundle');
-  const { bundle, notAfterMs } = coming;
-  change(turn, {
-    coming: { at: 'none' },
-    current: { bundle, notAfterMs, renewAtMs: renewAtMs(turn.moment.nowMs, notAfterMs) },
-    overlapping: current === null ? overlapping : [...overlapping, current],
-  });
-  tell(turn, { event: 'attested', bundle, notAfterMs, index: frame.index });
-}
-
-/** Ten minutes before its end, or after half of its life, if that is later. */
-export const renewAtMs = (madeAtMs: number, notAfterMs: number): number =>
-  Math.max(notAfterMs - privateLimits.overlapMs, madeAtMs + (notAfterMs - madeAtMs) / 2);
 
 /** What follows from nothing being left to do: a finishing node stops, a draining connection closes. */
 function rest(turn: Turn): void {
@@ -330,17 +286,3 @@ function deadlines({ link, coming, current, overlapping, intent }: SessionState)
 
 const tooSlow = (turn: Turn, reason: string): void =>
   lose(turn, reason, { code: closeCodes.timeout, reason: 'too slow' });
-
-function requestEpoch(turn: Turn): void {
-  turn.effects.push({ do: 'send', frame: { type: 'epoch-request' } });
-  change(turn, { coming: { at: 'nonce-awaited', byMs: turn.moment.nowMs + timing.epochAnswerMs } });
-}
-
-function endEpoch(turn: Turn, bundle: string): void {
-  const { current, overlapping } = turn.state;
-  turn.effects.push({ do: 'forget-epoch', bundle });
-  change(turn, {
-    current: current?.bundle === bundle ? null : current,
-    overlapping: overlapping.filter((each) => each.bundle !== bundle),
-  });
-}

@@ -5,6 +5,7 @@
 import type { Failure } from '@tussah/protocol/errors';
 import { limits } from '@tussah/protocol/limits';
 import type { CoordinatorNodeFrame, NodeFrame, SealedOffer } from '@tussah/protocol/private/node-frames';
+import { privateLimits } from '@tussah/protocol/private/private-limits';
 import type { BackOff } from '../../contributor/back-off.ts';
 
 export const timing = {
@@ -15,14 +16,14 @@ export const timing = {
   epochAnswerMs: 30_000,
   /** From `attest` to the coordinator's word. */
   attestedMs: 60_000,
-  /** A connection that held for this long counts as a success: the back-off starts anew. */
+  /** A connection that held for this long, and has a bundle listed, counts as a success: the back-off starts anew. */
   stableMs: 10_000,
   drainMaxMs: 300_000,
 } as const;
 
 export const reconnectBackOff: BackOff = { baseMs: 500, capMs: 60_000 };
-/** Before the machine is asked for evidence again. */
-export const attestBackOff: BackOff = { baseMs: 2_000, capMs: 120_000 };
+/** Before the machine is asked for evidence again. Half of it passes at least, and by then a nonce may be asked for again. */
+export const attestBackOff: BackOff = { baseMs: 2 * (privateLimits.epochIntervalMs + 1_000), capMs: 120_000 };
 
 export type Link =
   | { readonly at: 'idle' }

@@ -21,6 +21,10 @@ export class ScriptedUpstream implements Upstream {
   unsupportedMember: string | undefined;
   readonly answering: Answering[] = [];
 
+  get configDigest(): string | undefined {
+    return this.facts.ok ? this.facts.value.configDigest : undefined;
+  }
+
   identify = async (): Promise<Result<UpstreamFacts>> => this.facts;
   unsupported = (): string | undefined => this.unsupportedMember;
   countPrompt = async (): Promise<Result<number | null>> => this.promptTokens;

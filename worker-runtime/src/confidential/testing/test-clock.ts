@@ -35,6 +35,7 @@ export class TestClock implements Clock {
       await settle();
     }
     this.#nowMs = endMs;
+    await settle();
   }
 }
 

@@ -21,13 +21,19 @@ const ChunkSchema = v.object({
 
 const failed: UpstreamEnd = { how: 'failed', code: 'upstream_failed' };
 
-/** Rejects when the connection breaks. `charactersMax` bounds the whole answer. */
+export interface AnswerBounds {
+  readonly pieces: number;
+  readonly characters: number;
+}
+
+/** Rejects when the connection breaks. An answer beyond its bounds has failed. */
 export async function readAnswer(
   response: IncomingMessage,
   onText: (text: string) => void,
-  charactersMax: number,
+  bounds: AnswerBounds,
 ): Promise<UpstreamEnd> {
   const parser = new SseParser();
+  let pieces = 0;
   let characters = 0;
   let finish: string | undefined;
   let usage: v.InferOutput<typeof ChunkSchema>['usage'];
@@ -40,7 +46,8 @@ export async function readAnswer(
         const [choice] = chunk.output.choices;
         const text = choice?.delta?.content ?? '';
         characters += text.length;
-        if (characters > charactersMax) return failed;
+        pieces += text === '' ? 0 : 1;
+        if (characters > bounds.characters || pieces > bounds.pieces) return failed;
         if (text !== '') onText(text);
         finish = choice?.finish_reason ?? finish;
         usage = chunk.output.usage ?? usage;

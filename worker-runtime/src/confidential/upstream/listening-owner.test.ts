@@ -104,6 +104,14 @@ describe('the program that listens', () => {
       },
     ],
     [
+      'somebody who can’t be seen beside one that may',
+      'upstream_owner_unknown',
+      () => {
+        sockets([row(`0100007F:${port}`, '0A', 501), row(`0200007F:${port}`, '0A', 502)]);
+        program(42, python, 501);
+      },
+    ],
+    [
       'somebody who can’t be seen',
       'upstream_owner_unknown',
       () => sockets([row(`0100007F:${port}`, '0A', 501)]),

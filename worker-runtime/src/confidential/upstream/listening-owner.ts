@@ -39,8 +39,11 @@ export async function allowedOwners(
       message: `The upstream listens on port ${port} for other machines too.`,
       remedy: 'Start it with --host 127.0.0.1: whoever can reach it could ask it past all of this.',
     });
-  const owners = await ownersOf(new Set(listening.map(({ inode }) => inode)), proc);
-  if (owners.length === 0) return unknown('The program that listens there can’t be seen from here.');
+  const inodes = new Set(listening.map(({ inode }) => inode));
+  const found = await ownersOf(inodes, proc);
+  for (const { sockets } of found) for (const inode of sockets) inodes.delete(inode);
+  if (inodes.size > 0) return unknown('A program that listens there can’t be seen from here.');
+  const owners = found.map(({ owner }) => owner);
   const stranger = owners.find(({ executable }) => !allowed.includes(executable));
   if (stranger === undefined) return ok(owners);
   return fail({
@@ -86,28 +89,36 @@ async function listeners(port: number, proc: string): Promise<Listener[]> {
 const isLoopbackHex = (address: string): boolean =>
   address.length === 8 ? address.endsWith('7F') : address === '00000000000000000000000001000000';
 
-async function ownersOf(inodes: ReadonlySet<string>, proc: string): Promise<Owner[]> {
-  const names = (await readdir(proc)).filter((name) => /^\d+$/.test(name));
+interface Found {
+  readonly owner: Owner;
+  /** Which of the sockets it has. */
+  readonly sockets: readonly string[];
+}
+
+async function ownersOf(inodes: ReadonlySet<string>, proc: string): Promise<Found[]> {
+  const names = (await readdir(proc).catch(() => [])).filter((name) => /^\d+$/.test(name));
   const found = await Promise.all(names.map((name) => ownerOf(name, inodes, proc)));
   return found.filter((owner) => owner !== undefined);
 }
 
 /** Undefined when it has none of the sockets, has just ended, or belongs to somebody else. */
-async function ownerOf(name: string, inodes: ReadonlySet<string>, proc: string): Promise<Owner | undefined> {
+async function ownerOf(name: string, inodes: ReadonlySet<string>, proc: string): Promise<Found | undefined> {
   const folder = join(proc, name);
   try {
+    const sockets: string[] = [];
     for (const fd of await readdir(join(folder, 'fd'))) {
       const target = await readlink(join(folder, 'fd', fd)).catch(() => '');
       const inode = /^socket:\[(\d+)\]$/.exec(target)?.[1];
-      if (inode === undefined || !inodes.has(inode)) continue;
-      const [executable, commandLine] = await Promise.all([
-        readlink(join(folder, 'exe')),
-        readFile(join(folder, 'cmdline'), 'utf8'),
-      ]);
-      return { pid: Number(name), executable, arguments: commandLine.split('\0').slice(1, -1) };
+      if (inode !== undefined && inodes.has(inode)) sockets.push(inode);
     }
+    if (sockets.length === 0) return undefined;
+    const [executable, commandLine] = await Promise.all([
+      readlink(join(folder, 'exe')),
+      readFile(join(folder, 'cmdline'), 'utf8'),
+    ]);
+    const owner = { pid: Number(name), executable, arguments: commandLine.split('\0').slice(1, -1) };
+    return { owner, sockets };
   } catch {
     return undefined;
   }
-  return undefined;
 }

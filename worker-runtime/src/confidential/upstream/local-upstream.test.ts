@@ -127,7 +127,7 @@ describe('what listens there', () => {
 
   it('serves nothing before it was identified', async () => {
     const { upstream, server } = await upstreamWith(kinds.vllm);
-    expect(upstream.unsupported(inner())).toBeDefined();
+    expect(await upstream.countPrompt(inner(), never())).toMatchObject({ ok: false });
     expect(await upstream.answer(inner(), () => undefined, never())).toMatchObject({ how: 'failed' });
     expect(server.asked).toEqual([]);
   });
@@ -208,6 +208,10 @@ describe('an answer', () => {
       'is longer than asked for',
       sse(...Array.from({ length: 100 }, () => delta('x'.repeat(1_000))), usage, '[DONE]'),
     ],
+    [
+      'has more pieces than tokens were asked for',
+      sse(...Array.from({ length: 200 }, () => delta('x')), delta(null, 'stop'), usage, '[DONE]'),
+    ],
   ])('that %s has failed', async (_, text) => {
     expect((await answerOf(text)).end).toEqual({ how: 'failed', code: 'upstream_failed' });
   });
@@ -265,6 +269,15 @@ describe.runIf(process.platform === 'linux')('a port that changes hands within a
     const { upstream } = await again(serving);
     expect((await upstream.countPrompt(inner(), never())).ok).toBe(true);
     expect((await upstream.answer(inner(), () => undefined, never())).how).toBe('complete');
+  });
+
+  it('is looked at once for all jobs that wait', async () => {
+    const { upstream, second } = await again(serving);
+    const counted = await Promise.all(
+      Array.from({ length: 20 }, () => upstream.countPrompt(inner(), never())),
+    );
+    expect(counted.every(({ ok }) => ok)).toBe(true);
+    expect(second.asked.filter(({ what }) => what === 'GET /version')).toHaveLength(1);
   });
 
   it('gets nothing of a prompt when it is another', async () => {

@@ -23,11 +23,18 @@ export interface LocalUpstreamSettings {
   readonly proc?: string;
 }
 
+interface Look {
+  readonly facts: Result<UpstreamFacts>;
+  readonly sockets: string;
+}
+
 const COUNT_BYTES_MAX = 16_777_216;
 const SILENCE_MS = 60_000;
 /** One token is at most this much text on average. */
 const CHARACTERS_A_TOKEN = 64;
 const CHARACTERS_MIN = 65_536;
+/** Each piece has one token at least; what a stop string held back may come apart from them. */
+const PIECES_MIN = 64;
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const CountSchema = v.object({ count });
@@ -38,45 +45,54 @@ export class LocalUpstream implements Upstream {
   readonly #settings: LocalUpstreamSettings;
   /** As the present epoch states them. */
   #facts: UpstreamFacts | undefined;
-  /** Of the process that was identified last; undefined when it has to be looked at again. */
+  /** Of the process that was identified last. */
   #sockets: string | undefined;
+  #looking: Promise<Look> | undefined;
 
   constructor(settings: LocalUpstreamSettings) {
     this.#settings = settings;
   }
 
+  get configDigest(): string | undefined {
+    return this.#facts?.configDigest;
+  }
+
   async identify(): Promise<Result<UpstreamFacts>> {
-    const facts = await this.#look();
+    const { facts, sockets } = await this.#look();
     this.#facts = facts.ok ? facts.value : undefined;
+    this.#sockets = sockets;
     return facts;
   }
 
-  async #look(): Promise<Result<UpstreamFacts>> {
+  /** All who ask at once get one answer: it reads the whole of /proc. */
+  #look(): Promise<Look> {
+    return (this.#looking ??= this.#lookNow().finally(() => (this.#looking = undefined)));
+  }
+
+  async #lookNow(): Promise<Look> {
     const { to, model, executables, embedded, proc } = this.#settings;
-    this.#sockets = undefined;
     const sockets = executables === null ? '' : await listeningSockets(to.port, proc);
     const owners = executables === null ? ok([]) : await allowedOwners(to, executables, proc);
-    if (!owners.ok) return owners;
+    if (!owners.ok) return { facts: owners, sockets };
     const facts = await identifyUpstream(to, model, owners.value[0]?.arguments ?? [], embedded);
-    if (facts.ok) this.#sockets = sockets;
-    return facts;
+    return { facts, sockets };
   }
 
   /** Before anything of a job goes there: the same process, or the same program started again as it was. */
   async #kind(): Promise<UpstreamKind | undefined> {
     const { to, executables, proc } = this.#settings;
-    const facts = this.#facts;
-    if (facts === undefined) return undefined;
-    if (executables === null) return facts.kind;
-    if (this.#sockets === (await listeningSockets(to.port, proc))) return facts.kind;
-    const again = await this.#look();
-    if (again.ok && again.value.configDigest === facts.configDigest) return facts.kind;
-    this.#sockets = undefined;
-    return undefined;
+    if (this.#facts === undefined || executables === null) return this.#facts?.kind;
+    const listening = await listeningSockets(to.port, proc);
+    if (listening === this.#sockets) return this.#facts.kind;
+    const { facts, sockets } = await this.#look();
+    if (!facts.ok || facts.value.configDigest !== this.#facts.configDigest) return undefined;
+    this.#sockets = sockets;
+    return this.#facts.kind;
   }
 
   unsupported(inner: InnerRequest): string | undefined {
-    return this.#facts === undefined ? 'everything' : unsupportedBy(this.#facts.kind, inner);
+    // Without facts the prompt can't be counted, and so far nothing can be said of it.
+    return this.#facts && unsupportedBy(this.#facts.kind, inner);
   }
 
   async countPrompt(inner: InnerRequest, signal: AbortSignal): Promise<Result<number | null>> {
@@ -110,9 +126,9 @@ export class LocalUpstream implements Upstream {
     signal: AbortSignal,
   ): Promise<UpstreamEnd> {
     const { to, model } = this.#settings;
-    const kind = await this.#kind();
-    if (kind === undefined) return { how: 'failed', code: 'upstream_failed' };
     try {
+      const kind = await this.#kind();
+      if (kind === undefined) return { how: 'failed', code: 'upstream_failed' };
       const body = completionBody(kind, model, inner);
       const silenceMs = limits.firstTokenSilenceMs;
       const response = await openLocal(to, {
@@ -124,8 +140,10 @@ export class LocalUpstream implements Upstream {
       });
       if (response.statusCode !== 200) return { how: 'failed', code: await failureOf(response) };
       response.setTimeout(SILENCE_MS, () => response.destroy(new Error('silent')));
-      const charactersMax = CHARACTERS_MIN + CHARACTERS_A_TOKEN * inner.maxTokens;
-      return await readAnswer(response, onText, charactersMax);
+      return await readAnswer(response, onText, {
+        pieces: PIECES_MIN + inner.maxTokens,
+        characters: CHARACTERS_MIN + CHARACTERS_A_TOKEN * inner.maxTokens,
+      });
     } catch {
       return signal.aborted ? { how: 'aborted' } : { how: 'failed', code: 'upstream_failed' };
     }

@@ -24,7 +24,10 @@ export const fetchCollateral: FetchCollateral = async (url, init = {}) => {
   try {
     const signal = AbortSignal.timeout(TIMEOUT_MS);
     const response = await fetch(url, { ...init, redirect: 'error', signal });
-    if (!response.ok) return unavailable(origin + pathname, `HTTP ${response.status}`);
+    if (!response.ok) {
+      await response.body?.cancel();
+      return unavailable(origin + pathname, `HTTP ${response.status}`);
+    }
     const bytes = await readBounded(response);
     return bytes === undefined
       ? unavailable(origin + pathname, 'too large')

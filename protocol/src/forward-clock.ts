@@ -1,6 +1,6 @@
 /**
- * The core's time: that of the system's clock, but never backwards. When the clock is set back, time goes on as it passes,
- * ahead of the clock: it must not stand still, or no deadline would come.
+ * The time that deadlines are compared with: that of the system's clock, but never backwards. When the clock is set back, time
+ * goes on as it passes, ahead of the clock: it must not stand still, or no deadline would come.
  */
 export class ForwardClock {
   readonly #clock: () => number;
