@@ -2,7 +2,7 @@
 import { ErrorBodySchema, failure } from '@tussah/protocol/errors';
 import type { Receipt } from '@tussah/protocol/receipts';
 import * as v from 'valibot';
-import { Connection, type Fetch } from './connection.ts';
+import { Connection, retryAfterOf, type Fetch } from './connection.ts';
 import { failures, type ChatEvent, type ChatFailure } from './events.ts';
 import { asFailure, type ReceivedAnswer } from './received.ts';
 import { EventTooLarge, SseParser, type ServerEvent } from './sse.ts';
@@ -111,9 +111,9 @@ function eventsIn(parser: SseParser, bytes: Uint8Array): ServerEvent[] | undefin
 }
 
 /** The failure that a refusal carries; something between us and the coordinator may answer in another shape. */
-function refusalOf({ status, headers }: Response, body: unknown, resuming: boolean): Ended {
-  const seconds = Number(headers.get('retry-after') ?? Number.NaN);
-  const asked = Number.isFinite(seconds) && seconds > 0 ? { retryAfterSeconds: Math.ceil(seconds) } : {};
+function refusalOf(response: Response, body: unknown, resuming: boolean): Ended {
+  const { status } = response;
+  const asked = retryAfterOf(response);
   const waitMs = 1000 * (asked.retryAfterSeconds ?? 0);
   const parsed = v.safeParse(ErrorBodySchema, body);
   if (!parsed.success) {

@@ -5,6 +5,7 @@ export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 export class Connection {
   readonly #own = new AbortController();
   readonly #signal: AbortSignal;
+  #broken = false;
 
   constructor(signal: AbortSignal) {
     this.#signal = AbortSignal.any([signal, this.#own.signal]);
@@ -19,6 +20,11 @@ export class Connection {
     // The key goes in the header alone; there are no cookies to send.
     const asked: RequestInit = { ...init, credentials: 'omit', signal: this.#signal };
     return this.#unlessSilent(() => fetch(url, asked), silenceMs);
+  }
+
+  /** Whether the last body broke off, or was too slow. */
+  get broken(): boolean {
+    return this.#broken;
   }
 
   /** The whole body; undefined where it breaks off, is not UTF-8 or is longer than `bytesMax`. */
@@ -64,7 +70,10 @@ export class Connection {
     try {
       for (;;) {
         const read = await this.#unlessSilent(() => reader.read(), silenceMs);
-        if (read === undefined) throw new Broken();
+        if (read === undefined) {
+          this.#broken = true;
+          throw new Broken();
+        }
         if (read.value === undefined) return;
         yield read.value;
       }
@@ -88,3 +97,12 @@ export class Connection {
 }
 
 class Broken extends Error {}
+
+/** A day: whoever names more does not mean it. */
+const RETRY_AFTER_MAX = 86_400;
+
+/** How long a refusal asks to wait, where it does. */
+export function retryAfterOf({ headers }: Response): { readonly retryAfterSeconds?: number } {
+  const seconds = Math.ceil(Number(headers.get('retry-after') ?? Number.NaN));
+  return seconds > 0 && seconds <= RETRY_AFTER_MAX ? { retryAfterSeconds: seconds } : {};
+}

@@ -73,4 +73,11 @@ describe('SseParser', () => {
     parser.push(line);
     expect(() => parser.push(line)).toThrow(EventTooLarge);
   });
+
+  it('refuses an event of empty lines without end', () => {
+    const parser = new SseParser();
+    const lines = bytes('data:\n'.repeat(600_000));
+    parser.push(lines);
+    expect(() => parser.push(lines)).toThrow(EventTooLarge);
+  });
 });

@@ -63,7 +63,8 @@ export class SseParser {
     if (field === 'event') this.#event = value;
     if (field === 'data') {
       this.#data.push(value);
-      this.#size += value.length;
+      // An empty line takes memory, too.
+      this.#size += value.length + 1;
       if (this.#size > eventCharacters) throw new EventTooLarge();
     }
     return undefined;

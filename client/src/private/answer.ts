@@ -3,14 +3,14 @@
  * verified; what it calls whole has that node's own end.
  */
 import { ok, type Failure, type Result } from '@tussah/protocol/errors';
+import { limits } from '@tussah/protocol/limits';
 import { checkPrivateReceipt } from '@tussah/protocol/private/check-receipt';
 import type { ChunkPayload } from '@tussah/protocol/private/inner-request';
 import type { PrivateReceipt } from '@tussah/protocol/private/private-receipt';
 import { SealedEventSchema, type SealedEvent, type Skip } from '@tussah/protocol/private/sealed-events';
 import * as v from 'valibot';
-import { asFailure } from '../received.ts';
 import type { ResponseOpener } from '../sealing/response.ts';
-import { privateFailure, refusedWith } from './failures.ts';
+import { inOurWords, privateFailure, refusedWith } from './failures.ts';
 import type { VerifiedNode } from './nodes.ts';
 import { checkSkips, type OrderContext, type SkipReason } from './order.ts';
 
@@ -32,6 +32,7 @@ export class SealedAnswer {
   #end: End | undefined;
   #failed: Failure | undefined;
   #receipt: PrivateReceipt | undefined;
+  #characters = 0;
 
   constructor(context: OrderContext) {
     this.#context = context;
@@ -67,7 +68,7 @@ export class SealedAnswer {
         return ok({ kind: 'receipt' });
       default:
         event.value satisfies { readonly type: 'failed' };
-        return this.#giveUp(asFailure(event.value.error), event.value.skipped);
+        return this.#giveUp(inOurWords(event.value.error.code), event.value.skipped);
     }
   }
 
@@ -103,6 +104,9 @@ export class SealedAnswer {
     const opened = await this.#opener.open(event);
     if (!opened.ok) return refusedWith(opened.failure.code);
     const { text = '', end, failed } = opened.value;
+    this.#characters += text.length;
+    if (this.#characters > this.#context.job.header.maxTokens * limits.tokenBytes)
+      return refusedWith('answer_too_long');
     this.#end ??= end;
     if (failed !== undefined) this.#failed = privateFailure(failed.code);
     return ok({ kind: 'text', text });

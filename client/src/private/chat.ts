@@ -13,7 +13,7 @@ import type { End } from './answer.ts';
 import { modelDigestOf, type Choice, type Chooser } from './choose.ts';
 import type { CoordinatorApi } from './coordinator-api.ts';
 import type { Directory, Listing } from './directory.ts';
-import type { PrivateFailureCode } from './failures.ts';
+import { privateFailure, type PrivateFailureCode } from './failures.ts';
 import { costBound, DEFAULT_MAX_TOKENS, draftOf, sealJob, type Draft, type SealedJob } from './job.ts';
 import { runJob, type JobEnd, type Patience } from './job-stream.ts';
 import type { Listings } from './listings.ts';
@@ -61,10 +61,9 @@ export async function* privateChat(
     yield { type: 'verified', preparation };
     const context = { job, chosenFrom: listing.head, directory: services.directory, signal };
     const before = answered;
-    const end = yield* watched(
-      runJob(context, services.api, services.patience),
-      (text) => (answered += text),
-    );
+    const end =
+      (await endedMeanwhile(services, job)) ??
+      (yield* watched(runJob(context, services.api, services.patience), (text) => (answered += text)));
     if (end.kind === 'finished') return yield finishedBy(end, job);
     if (signal.aborted) return yield { type: 'stopped' };
     services.listings.forget(question.model);
@@ -140,11 +139,16 @@ async function makeJob(services: Services, asking: Asking, wanting: Wanting): Pr
   return { ok: true, job, listing: listing.value, preparation };
 }
 
-/** Tokens that may still come. A lost node has not told how many it sent: four bytes of text are taken for one. */
+/**
+ * Tokens that may still come. A lost node has not told how many it sent: four bytes of text are taken for one. The header says the rest
+ * in the clear, and the coordinator can call any node lost at any time: only two binary digits of it may tell how long the text is.
+ */
 function tokensFor(question: PrivateQuestion, contextTokens: number, answered: string): number {
-  const usual = Math.min(DEFAULT_MAX_TOKENS, Math.floor(contextTokens / 2));
-  const sent = Math.ceil(new TextEncoder().encode(answered).length / 4);
-  return Math.max(1, (question.maxTokens ?? usual) - sent);
+  const asked = question.maxTokens ?? Math.min(DEFAULT_MAX_TOKENS, Math.floor(contextTokens / 2));
+  if (answered === '') return asked;
+  const left = Math.max(1, asked - Math.ceil(new TextEncoder().encode(answered).length / 4));
+  const step = 2 ** Math.max(0, Math.floor(Math.log2(left)) - 1);
+  return left - (left % step);
 }
 
 function objectionTo(
@@ -155,6 +159,17 @@ function objectionTo(
   if (offer.contextTokens <= draft.inner.maxTokens) return 'context_length_exceeded';
   const cost = costBound(draft, offer.price);
   return maxPriceNano !== undefined && cost > maxPriceNano ? 'price_too_high' : undefined;
+}
+
+/** Whoever was told of the nodes may have thought about them for long; and of many, the first were verified a while ago. */
+async function endedMeanwhile(
+  { chooser, now }: Services,
+  { header, nodes }: SealedJob,
+): Promise<Extract<JobEnd, { kind: 'moved' }> | undefined> {
+  const exclude = await chooser.ended(nodes, header.model);
+  if (exclude.length === 0 && now() < header.notAfterMs) return undefined;
+  const failure = privateFailure('expired');
+  return { kind: 'moved', failure, exclude };
 }
 
 /** Passes on what comes, and its text to `onText`. */

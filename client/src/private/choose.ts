@@ -5,14 +5,16 @@ import type { Policy } from '@tussah/attestation/policy/policy';
 import type { Verdict } from '@tussah/attestation/verdict';
 import type { Verifier } from '@tussah/attestation/verify';
 import { ok, type Failure, type Result } from '@tussah/protocol/errors';
-import { SuiteSchema } from '@tussah/protocol/private/header';
+import { SuiteSchema, type SuiteName } from '@tussah/protocol/private/header';
 import { privateLimits } from '@tussah/protocol/private/private-limits';
 import { verifyOffer } from '@tussah/protocol/private/sign-statements';
 import type { NodeOffer } from '@tussah/protocol/private/statements';
 import * as v from 'valibot';
+import { isUsableKey } from '../sealing/suites.ts';
 import type { Directory, JoinedNode, Listing } from './directory.ts';
 import { privateFailure, refusedWith, type PrivateFailureCode } from './failures.ts';
 import { ofStrongestSuite, statementOf, type RejectedNode, type VerifiedNode } from './nodes.ts';
+import { remember } from './remember.ts';
 
 export interface Wanted {
   readonly model: string;
@@ -45,7 +47,9 @@ export interface ChooserOptions {
 
 export class Chooser {
   readonly #options: ChooserOptions;
+  /** By the bundles' names. */
   readonly #texts = new Map<string, string>();
+  readonly #usable = new Map<string, boolean>();
 
   constructor(options: ChooserOptions) {
     this.#options = options;
@@ -90,9 +94,7 @@ export class Chooser {
       return reject(privateFailure('offer_forged', 'it is for something else'));
     const text = await this.#textOf(bundle, signal);
     if (!text.ok) return reject(text.failure);
-    const { policy, verifier, now } = this.#options;
-    const expected = expectationsOf(policy, model, text.value);
-    const verdict = await verifier.verify({ kind: 'bundle', text: text.value, expected }, policy, now());
+    const verdict = await this.#verdictOf(text.value, model);
     if (verdict.verdict !== 'accepted')
       return reject(privateFailure('evidence_rejected', failedSteps(verdict)), verdict);
     const statement = statementOf(verdict);
@@ -100,7 +102,22 @@ export class Chooser {
     if (!signed || offer.epochNonce !== statement.epochNonce)
       return reject(privateFailure('offer_forged'), verdict);
     const suite = v.parse(SuiteSchema, statement.suite);
+    if (!(await this.#isUsable(bundle, suite, statement.hpkePublicKey)))
+      return reject(privateFailure('evidence_rejected', 'nothing can be sealed to its key'), verdict);
     return ok({ bundle, bundleText: text.value, statement, suite, offer, verdict, joinedAtMs: atMs });
+  }
+
+  /** The names of those whose evidence is not accepted any more: time has passed since they were chosen. */
+  async ended(nodes: readonly VerifiedNode[], model: string): Promise<readonly string[]> {
+    const verdicts = await Promise.all(nodes.map(({ bundleText }) => this.#verdictOf(bundleText, model)));
+    return nodes.flatMap(({ bundle }, i) => (verdicts[i]?.verdict === 'accepted' ? [] : [bundle]));
+  }
+
+  /** As of now. The verifier remembers what it accepted, for as long as nothing in it ends. */
+  #verdictOf(text: string, model: string): Promise<Verdict> {
+    const { policy, verifier, now } = this.#options;
+    const expected = expectationsOf(policy, model, text);
+    return verifier.verify({ kind: 'bundle', text, expected }, policy, now());
   }
 
   async #textOf(name: string, signal: AbortSignal): Promise<Result<string>> {
@@ -108,10 +125,17 @@ export class Chooser {
     if (known !== undefined) return ok(known);
     const text = await this.#options.directory.bundle(name, signal);
     if (!text.ok) return text;
-    this.#texts.set(name, text.value);
-    const [oldest] = this.#texts.keys();
-    if (this.#texts.size > BUNDLES_KEPT && oldest !== undefined) this.#texts.delete(oldest);
+    remember(this.#texts, name, text.value, BUNDLES_KEPT);
     return text;
+  }
+
+  /** Asked once for each bundle: it costs milliseconds. */
+  async #isUsable(name: string, suite: SuiteName, publicKey: string): Promise<boolean> {
+    const known = this.#usable.get(name);
+    if (known !== undefined) return known;
+    const usable = await isUsableKey(suite, publicKey);
+    remember(this.#usable, name, usable, BUNDLES_KEPT);
+    return usable;
   }
 
   /** Fisher and Yates, from the end. */

@@ -1,9 +1,9 @@
 /** What a private chat asks of a coordinator's HTTP interface, with bounds on size and time. All of it is checked elsewhere. */
-import { ErrorBodySchema, fail, failure, ok, type Failure, type Result } from '@tussah/protocol/errors';
+import { ErrorBodySchema, fail, failure, ok, type Result } from '@tussah/protocol/errors';
 import * as v from 'valibot';
-import { Connection, type Fetch } from '../connection.ts';
-import { asFailure } from '../received.ts';
-import { privateFailure } from './failures.ts';
+import { Connection, retryAfterOf, type Fetch } from '../connection.ts';
+import type { ChatFailure } from '../events.ts';
+import { inOurWords, privateFailure } from './failures.ts';
 
 export interface ApiOptions {
   readonly baseURL: string;
@@ -46,7 +46,8 @@ export class CoordinatorApi {
       if (response === undefined) return fail(privateFailure('unreachable'));
       if (!response.ok) return fail(await this.refusalOf(connection, response));
       const text = await connection.text(response, bytesMax, this.#options.timeoutMs);
-      return text === undefined ? fail(privateFailure('unreadable_answer')) : ok(text);
+      if (text !== undefined) return ok(text);
+      return fail(privateFailure(connection.broken ? 'unreachable' : 'unreadable_answer'));
     } finally {
       clearTimeout(timer);
       connection.close();
@@ -67,12 +68,13 @@ export class CoordinatorApi {
   }
 
   /** What a status that is not OK means; something between us and the coordinator may answer in another shape. */
-  async refusalOf(connection: Connection, response: Response): Promise<Failure> {
+  async refusalOf(connection: Connection, response: Response): Promise<ChatFailure> {
     const body = await connection.json(response, REFUSAL_BYTES, this.#options.timeoutMs);
     const parsed = v.safeParse(ErrorBodySchema, body);
-    return parsed.success
-      ? asFailure(parsed.output.error)
+    const refused = parsed.success
+      ? inOurWords(parsed.output.error.code)
       : failure('internal', `The answer was an error page with status ${response.status}.`);
+    return { ...refused, ...retryAfterOf(response) };
   }
 
   #ask(connection: Connection, path: string, init: RequestInit, silenceMs: number) {

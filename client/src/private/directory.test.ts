@@ -1,8 +1,9 @@
 /** What several questions at the same time do to the head that is kept; the lies are in suites/hostile-coordinator.ts. */
 import { errorBody, failure } from '@tussah/protocol/errors';
+import type { DirectoryHead } from '@tussah/protocol/private/directory';
 import { describe, expect, it } from 'vitest';
 import type { Fetch } from '../connection.ts';
-import { MemoryHeads } from './heads.ts';
+import { MemoryHeads, type HeadStore } from './heads.ts';
 import { clientOf, codeOf, network, question, world } from './testing/asking.ts';
 import { MODEL } from './testing/scripted-node.ts';
 import { ScriptedPrivateCoordinator } from './testing/scripted-private-coordinator.ts';
@@ -48,6 +49,25 @@ describe('lists that come at the same time', () => {
     expect((await slow).failure?.code).toBe('directory_forked');
     expect((await heads.load(coordinator.baseURL))?.size).toBe(1);
   });
+
+  it('and so they do when another process keeps one in the very moment', async () => {
+    const { coordinator } = await network();
+    const fork = await ScriptedPrivateCoordinator.start(world, coordinator.identity);
+    await fork.join();
+    await fork.join();
+    const shared = new MemoryHeads();
+    let others: DirectoryHead | undefined = await coordinator.head();
+    const heads: HeadStore = {
+      load: (name) => shared.load(name),
+      save: async (name, head, replaced) => {
+        if (others !== undefined) await shared.save(name, others, undefined);
+        others = undefined;
+        return shared.save(name, head, replaced);
+      },
+    };
+    expect((await clientOf(fork, { heads }).prepare(MODEL)).failure?.code).toBe('directory_forked');
+    expect((await shared.load(fork.baseURL))?.size).toBe(1);
+  });
 });
 
 it('a coordinator that is too busy to prove anything has not been caught at a fork', async () => {
@@ -62,5 +82,24 @@ it('a coordinator that is too busy to prove anything has not been caught at a fo
   expect(await client.compareHead(await coordinator.head())).toMatchObject({
     ok: false,
     failure: { code: 'rate_limited' },
+  });
+});
+
+it('a proof that breaks off on its way shows no fork', async () => {
+  const { coordinator } = await network();
+  const breaking: Fetch = (url, init) => {
+    if (!url.includes('/consistency')) return coordinator.fetch(url, init);
+    const body = new ReadableStream({
+      start: (controller) => controller.enqueue(new TextEncoder().encode('{"from":')),
+      pull: (controller) => controller.error(new Error('gone')),
+    });
+    return Promise.resolve(new Response(body));
+  };
+  const client = clientOf(coordinator, { fetch: breaking });
+  expect(await codeOf(client, question)).toBe('finished');
+  await coordinator.join();
+  expect(await client.compareHead(await coordinator.head())).toMatchObject({
+    ok: false,
+    failure: { code: 'unreachable' },
   });
 });

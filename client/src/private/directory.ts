@@ -15,7 +15,7 @@ import { privateLimits } from '@tussah/protocol/private/private-limits';
 import { verifyHead } from '@tussah/protocol/private/sign-statements';
 import type { CoordinatorApi } from './coordinator-api.ts';
 import { privateFailure, refusedWith, type PrivateFailureCode } from './failures.ts';
-import type { HeadStore } from './heads.ts';
+import { isSameHead, type HeadStore } from './heads.ts';
 
 export interface Listing {
   readonly head: DirectoryHead;
@@ -37,6 +37,8 @@ export type HeadComparison =
 /** Some 4 kB for an entry with its proof. */
 const LIST_BYTES = 4_096 * privateLimits.concurrencyMax;
 const PROOF_BYTES = 16_384;
+/** Somebody else who shares the store was quicker each time. */
+const KEEP_TRIES_MAX = 8;
 
 /** Without an answer nothing is proven. A coordinator that answers has to prove what it has signed. */
 const passing = new Set(['unreachable', 'rate_limited', 'request_timeout', 'shutting_down', 'internal']);
@@ -80,6 +82,9 @@ export class Directory {
     if (!taken.ok) return taken;
     if (!nodes.every((node): node is JoinedNode => node.entry.kind === 'joined' && isProven(node, head)))
       return refusedWith('directory_forged');
+    // Whoever is there twice is drawn twice as often.
+    if (new Set(nodes.map(({ entry }) => entry.bundle)).size < nodes.length)
+      return refusedWith('directory_forged', 'a node is listed twice');
     return ok({ head, nodes });
   }
 
@@ -141,21 +146,35 @@ export class Directory {
     base: DirectoryHead | undefined,
     signal: AbortSignal,
   ): Promise<Result<null>> {
-    const { heads, api } = this.#options;
-    const kept = await this.kept();
-    if (!kept.ok) return kept;
-    const other = kept.value;
-    if (other !== undefined && other.signature !== base?.signature) {
-      if (other.coordinator !== head.coordinator) return refusedWith('coordinator_changed');
-      const [from, to] = [Math.min(head.size, other.size), Math.max(head.size, other.size)];
-      const proof = await this.#consistency(from, to, signal);
-      if (!proof.ok) return proof;
-      if (!headsAgree(head, other, proof.value)) return refusedWith('directory_forked');
-      if (other.size > head.size || other.atMs > head.atMs) return ok(null);
+    for (let tries = 0; tries < KEEP_TRIES_MAX; tries++) {
+      const kept = await this.kept();
+      if (!kept.ok) return kept;
+      const other = kept.value;
+      if (isSameHead(other, head)) return ok(null);
+      if (other !== undefined && !isSameHead(other, base)) {
+        const agreed = await this.#agree(head, other, signal);
+        if (!agreed.ok) return agreed;
+        if (other.size > head.size || other.atMs > head.atMs) return ok(null);
+      }
+      const saved = await this.#save(head, other);
+      if (!saved.ok) return saved;
+      if (saved.value) return ok(null);
     }
+    return refusedWith('heads_unavailable', 'others change it all the time');
+  }
+
+  async #agree(head: DirectoryHead, other: DirectoryHead, signal: AbortSignal): Promise<Result<null>> {
+    if (other.coordinator !== head.coordinator) return refusedWith('coordinator_changed');
+    const [from, to] = [Math.min(head.size, other.size), Math.max(head.size, other.size)];
+    const proof = await this.#consistency(from, to, signal);
+    if (!proof.ok) return proof;
+    return headsAgree(head, other, proof.value) ? ok(null) : refusedWith('directory_forked');
+  }
+
+  async #save(head: DirectoryHead, replaced: DirectoryHead | undefined): Promise<Result<boolean>> {
+    const { heads, api } = this.#options;
     try {
-      await heads.save(api.baseURL, head);
-      return ok(null);
+      return ok(await heads.save(api.baseURL, head, replaced));
     } catch {
       return refusedWith('heads_unavailable');
     }

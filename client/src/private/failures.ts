@@ -1,8 +1,8 @@
 /**
  * Every way in which a private chat can fail on this side, each with a sentence and a remedy. None of them moves the question to
- * another tier. What the coordinator itself says (`@tussah/protocol/errors`) is passed on as it came.
+ * another tier. Of what the coordinator itself says only the code is passed on.
  */
-import { fail, type Failure } from '@tussah/protocol/errors';
+import { fail, failure, isErrorCode, type Failure } from '@tussah/protocol/errors';
 
 const again = 'Ask again.';
 const update = 'Update the client; if it is current, tell the operator.';
@@ -33,7 +33,7 @@ export const privateFailures = {
   // The directory.
   coordinator_changed: entry(
     'The directory is signed by another key than before.',
-    'Ask the operator whether the coordinator has a new key; if so, remove the remembered head, or pin the new key.',
+    'Ask the operator whether the coordinator has a new key; if so, remove the remembered head and pin the new key.',
   ),
   directory_rolled_back: entry('The directory is older than one that was shown before.', distrust),
   directory_forked: entry('The directory does not go on from the one that was shown before.', distrust),
@@ -87,6 +87,7 @@ export const privateFailures = {
     'The prompt does not fit the context of the node.',
     'Shorten the messages or lower max_tokens.',
   ),
+  cancelled: entry('The job was called off on its way to the node, and not by this client.', distrust),
   draining: entry('The nodes chosen are about to stop.', again),
   nodes_left: entry('The nodes chosen have left the directory.', again),
 
@@ -101,6 +102,10 @@ export const privateFailures = {
   ),
   chunk_forged: entry('A piece of the answer is not from the node that was verified.', distrust),
   chunk_out_of_order: entry('Pieces of the answer are missing, doubled or in the wrong order.', distrust),
+  answer_too_long: entry(
+    'The node sends more text than the tokens asked for can be.',
+    "Ask again, and tell the policy's author which image it was.",
+  ),
   truncated: entry('The answer broke off before its end.', 'Check the connection, then ask again.'),
   timed_out: entry('Nothing came for too long.', again),
   upstream_failed: entry("The node's engine failed.", again),
@@ -128,5 +133,14 @@ export function privateFailure(
   const whole = detail === undefined ? message : `${message} (${detail})`;
   return { code, message: whole, remedy, ...(param === undefined ? {} : { param }) };
 }
+
+/**
+ * What a coordinator's code means (`@tussah/protocol/errors`). Its sentences are not shown: people follow what a private client tells
+ * them, and it could write anything there, such as an answer, or advice to ask in the clear.
+ */
+export const inOurWords = (code: string): Failure =>
+  isErrorCode(code)
+    ? failure(code)
+    : failure('internal', 'The coordinator refused for a reason that this client does not know.');
 
 export const refusedWith = (code: PrivateFailureCode, detail?: string) => fail(privateFailure(code, detail));

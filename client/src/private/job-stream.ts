@@ -175,16 +175,8 @@ function refusedBy({ job }: OrderContext, failure: Failure): JobEnd {
   return { kind: 'failed', failure, ...nobody };
 }
 
-/** Reasons that lie with the request, or with somebody who has changed it: other nodes would say the same. The gravest first. */
-const final = [
-  'unopenable',
-  'header_mismatch',
-  'replayed',
-  'expired',
-  'too_far_ahead',
-  'unsupported',
-  'too_long',
-] as const;
+/** Reasons that lie with the request: other nodes would say the same. The gravest first. */
+const final = ['expired', 'too_far_ahead', 'unsupported', 'too_long'] as const;
 
 function givenUp(
   context: OrderContext,

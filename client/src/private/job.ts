@@ -32,6 +32,8 @@ export const DEFAULT_MAX_TOKENS = 512;
 
 /** Long enough for clocks that differ, and half of what a node allows. */
 const AHEAD_MS = privateLimits.headerAheadMs / 2;
+/** To the millisecond, the end would tell how wrong this clock is, by which a client can be known again. */
+const END_STEP_MS = 60_000;
 
 export interface Drafting {
   readonly jobId: string;
@@ -90,7 +92,7 @@ export async function sealJob(sealing: Sealing): Promise<SealedJob> {
     maxTokens: inner.maxTokens,
     maxPriceNano: dearest.toString(),
     padding,
-    notAfterMs: nowMs + AHEAD_MS,
+    notAfterMs: Math.ceil((nowMs + AHEAD_MS) / END_STEP_MS) * END_STEP_MS,
     candidates: nodes.map(({ bundle }) => bundle),
   };
   const recipients = nodes.map(({ bundleText, statement }) => ({

@@ -1,6 +1,7 @@
 /** Lists of nodes that are new enough to choose from again: a question then waits for no other request than its own. */
 import { ok, type Result } from '@tussah/protocol/errors';
 import type { Directory, Listing } from './directory.ts';
+import { remember } from './remember.ts';
 
 /** A node that has left meanwhile costs one more attempt. */
 const FRESH_MS = 30_000;
@@ -24,9 +25,7 @@ export class Listings {
     const listing = await this.#directory.list(model, signal);
     this.#kept.delete(model);
     if (!listing.ok || listing.value.nodes.length === 0) return listing;
-    this.#kept.set(model, { listing: listing.value, atMs: this.#now() });
-    const [oldest] = this.#kept.keys();
-    if (this.#kept.size > MODELS_KEPT && oldest !== undefined) this.#kept.delete(oldest);
+    remember(this.#kept, model, { listing: listing.value, atMs: this.#now() }, MODELS_KEPT);
     return listing;
   }
 

@@ -1,5 +1,7 @@
 /** OpenAI's own client library, given our `fetch` and nothing else. */
-import OpenAI, { APIError } from 'openai';
+import { errorBody, failure } from '@tussah/protocol/errors';
+import type { SealedEvent } from '@tussah/protocol/private/sealed-events';
+import OpenAI, { APIConnectionTimeoutError, APIError, APIUserAbortError } from 'openai';
 import { describe, expect, it } from 'vitest';
 import { privateFetch } from './openai-fetch.ts';
 import type { PrivateProof } from './openai-shapes.ts';
@@ -17,6 +19,11 @@ async function all<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
   const list: Item[] = [];
   for await (const item of items) list.push(item);
   return list;
+}
+
+async function* afterwards(events: readonly SealedEvent[]): AsyncGenerator<SealedEvent, void, void> {
+  await new Promise(() => undefined);
+  yield* events;
 }
 
 const proofIn = (answer: unknown): PrivateProof => (answer as { tussah: PrivateProof }).tussah;
@@ -87,6 +94,51 @@ describe("OpenAI's client", () => {
     await expect.poll(() => coordinator.cancelled).toEqual([coordinator.jobs[0]?.jobId]);
   });
 
+  it.each([
+    ['whole', false],
+    ['streamed', true],
+  ])('that is stopped before the text hears its own abort: %s', async (_, stream) => {
+    const { openai, coordinator } = await openAI();
+    coordinator.cheats.events = afterwards;
+    const controller = new AbortController();
+    const asked = openai.chat.completions.create(
+      { ...question, messages: [...question.messages], stream },
+      { signal: controller.signal },
+    );
+    await expect.poll(() => coordinator.jobs).toHaveLength(1);
+    controller.abort();
+    await expect(asked).rejects.toBeInstanceOf(APIUserAbortError);
+    await expect.poll(() => coordinator.cancelled).toEqual([coordinator.jobs[0]?.jobId]);
+  });
+
+  it('whose time is over hears that, and not an error of ours', async () => {
+    const { openai, coordinator } = await openAI();
+    coordinator.cheats.events = afterwards;
+    const asked = openai.chat.completions.create(
+      { ...question, messages: [...question.messages] },
+      { timeout: 300, maxRetries: 0 },
+    );
+    await expect(asked).rejects.toBeInstanceOf(APIConnectionTimeoutError);
+  });
+
+  it('whose signal ends a body that nobody reads breaks it off', async () => {
+    const { client, coordinator } = await openAI();
+    coordinator.cheats.events = async function* (events) {
+      yield* events.slice(0, 3);
+      await new Promise(() => undefined);
+    };
+    const controller = new AbortController();
+    const ours = privateFetch(client, { padding: 'none' });
+    const response = await ours(`${coordinator.baseURL}/chat/completions`, {
+      method: 'POST',
+      body: JSON.stringify({ ...question, stream: true }),
+      signal: controller.signal,
+    });
+    controller.abort();
+    await expect(response.text()).rejects.toMatchObject({ name: 'AbortError' });
+    await expect.poll(() => coordinator.cancelled).toEqual([coordinator.jobs[0]?.jobId]);
+  });
+
   it('or whoever cancels the body, too', async () => {
     const { client, coordinator } = await openAI();
     coordinator.cheats.events = async function* (events) {
@@ -142,6 +194,19 @@ describe("OpenAI's client", () => {
     expect(proofIn((await all(stream)).at(-1))).toMatchObject({
       failure: { code: 'receipt_mismatch' },
     });
+  });
+
+  it('is told how long to wait', async () => {
+    const { client, coordinator } = await openAI();
+    const headers = { 'retry-after': '7' };
+    coordinator.cheats.response = () =>
+      Response.json(errorBody(failure('rate_limited')), { status: 429, headers });
+    const ours = privateFetch(client);
+    const asked = { method: 'POST', body: JSON.stringify(question) };
+    const response = await ours(`${coordinator.baseURL}/chat/completions`, asked);
+    expect(response.status).toBe(429);
+    expect(response.headers.get('retry-after')).toBe('7');
+    expect(response.headers.get('x-should-retry')).toBe('true');
   });
 
   it('is refused by name what cannot be honoured', async () => {

@@ -49,7 +49,10 @@ export function privateFetch(
   };
 }
 
-/** Answers the decoded body of a chat completion. Failures have OpenAI's shape; those before the first text a status, too. */
+/**
+ * Answers the decoded body of a chat completion. Failures have OpenAI's shape; those before the first text a status, too. As of any
+ * `fetch`, the signal's reason is what it rejects with, or what the body breaks off with.
+ */
 export async function answerPrivately(
   client: PrivateClient,
   body: unknown,
@@ -63,21 +66,25 @@ export async function answerPrivately(
   const left = new AbortController();
   const signal = AbortSignal.any([left.signal, ...(options.signal === undefined ? [] : [options.signal])]);
   const events = client.chat(question, { ...options, signal });
-  return stream === true ? streamed(events, head, left, signal) : whole(events, head);
+  return stream === true ? streamed(events, head, left, signal) : whole(events, head, signal);
 }
 
-async function whole(events: AsyncIterable<PrivateEvent>, head: Head): Promise<Response> {
+async function whole(
+  events: AsyncIterable<PrivateEvent>,
+  head: Head,
+  signal: AbortSignal,
+): Promise<Response> {
   let text = '';
   for await (const event of events) {
     if (event.type === 'text-delta') text += event.text;
-    if (event.type === 'stopped') break;
+    if (event.type === 'stopped') throw signal.reason;
     if (event.type === 'failed' && event.text !== 'whole') return refusalResponse(event.failure);
     if (event.type === 'failed' || event.type === 'finished')
       return new Response(JSON.stringify(completionOf(head, text, event)), {
         headers: { 'content-type': 'application/json', ...jobHeader(event.jobId) },
       });
   }
-  return refusalResponse(failure('client_gone'));
+  throw new Error('a chat without an end');
 }
 
 /** The status waits for the first text, so that what fails before it has its own. */
@@ -90,14 +97,13 @@ async function streamed(
   let jobId: string | null = null;
   for (;;) {
     const { done, value: event } = await events.next();
-    if (done === true || event.type === 'stopped') return refusalResponse(failure('client_gone'));
+    if (done === true) throw new Error('a chat without an end');
+    if (event.type === 'stopped') throw signal.reason;
     if (event.type === 'failed' && event.text !== 'whole') return refusalResponse(event.failure);
     if (event.type === 'assigned') jobId = event.jobId;
     if (event.type === 'verified' || event.type === 'assigned' || event.type === 'continued') continue;
     const lines = linesOf(event, events, new ChunkWriter(head, jobId));
-    // One that nobody asks for more would never hear of the end.
-    signal.addEventListener('abort', () => void lines.return());
-    return new Response(streamOf(lines, left), {
+    return new Response(streamOf(lines, left, signal), {
       headers: {
         'content-type': 'text/event-stream; charset=utf-8',
         'cache-control': 'no-cache, no-transform',
@@ -119,7 +125,6 @@ async function* linesOf(
       else if (event.type === 'finished' || (event.type === 'failed' && event.text === 'whole'))
         yield chunks.end(event);
       else if (event.type === 'failed') yield chunks.failed(event.failure);
-      else if (event.type === 'stopped') yield chunks.failed(failure('client_gone'));
     }
   } finally {
     await rest.return();
@@ -135,13 +140,26 @@ async function nextOf(events: AsyncGenerator<PrivateEvent, void, void>): Promise
 function streamOf(
   lines: AsyncGenerator<string, void, void>,
   left: AbortController,
+  signal: AbortSignal,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
   const encoder = new TextEncoder();
+  // The caller's signal may last for long: nothing of this answer stays with it.
+  const ended = new AbortController();
   return new ReadableStream({
+    start(controller) {
+      const stop = () => {
+        // One that nobody asks for more would never hear of the end.
+        void lines.return();
+        controller.error(signal.reason);
+      };
+      signal.addEventListener('abort', stop, { signal: ended.signal });
+    },
     async pull(controller) {
       const next = await lines.next();
-      if (next.done === true) controller.close();
-      else controller.enqueue(encoder.encode(next.value));
+      if (signal.aborted) return;
+      if (next.done !== true) return controller.enqueue(encoder.encode(next.value));
+      ended.abort();
+      controller.close();
     },
     cancel: () => left.abort(),
   });

@@ -3,6 +3,7 @@ import type { ChatCompletion, ChatCompletionChunk, Usage } from '@tussah/protoco
 import { errorBody, errorKinds, isErrorCode, type Failure } from '@tussah/protocol/errors';
 import type { PrivateReceipt } from '@tussah/protocol/private/private-receipt';
 import type { FinishReason } from '@tussah/protocol/sampling';
+import type { ChatFailure } from '../events.ts';
 import type { PrivateFailureCode } from './failures.ts';
 import type { NodeView } from './nodes.ts';
 import type { AttestationKind, PrivateFailed, PrivateFinished } from './private-events.ts';
@@ -133,10 +134,12 @@ export const statusOf = ({ code }: Failure): number =>
   statuses[code as PrivateFailureCode] ?? (isErrorCode(code) ? errorKinds[code].status : 502);
 
 /** A refusal with OpenAI's body. Its client library repeats what has such a status, unless it is told that this is of no use. */
-export function refusalResponse(failure: Failure): Response {
+export function refusalResponse(failure: ChatFailure): Response {
+  const { code, retryAfterSeconds } = failure;
   const headers = {
     'content-type': 'application/json',
-    'x-should-retry': String(passing.has(failure.code)),
+    'x-should-retry': String(passing.has(code)),
+    ...(retryAfterSeconds === undefined ? {} : { 'retry-after': String(retryAfterSeconds) }),
   };
   return new Response(JSON.stringify(errorBody(failure)), { status: statusOf(failure), headers });
 }

@@ -11,7 +11,20 @@ import type { SealedJob } from './job.ts';
 import type { VerifiedNode } from './nodes.ts';
 
 /** Why a candidate did not take the job, proven. */
-export type SkipReason = RefusalCode | 'left';
+export type SkipReason = Exclude<RefusalCode, Tampered> | 'left';
+
+/**
+ * A node that has verified evidence says these only of a job that somebody has changed, sent twice or called off. They are its own word,
+ * and no reason to pass it by: whoever can bring them about would choose among the candidates.
+ */
+const tampered = [
+  'unopenable',
+  'header_mismatch',
+  'replayed',
+  'cancelled',
+] as const satisfies readonly RefusalCode[];
+type Tampered = (typeof tampered)[number];
+const isTampered = (code: RefusalCode): code is Tampered => tampered.some((each) => each === code);
 
 export interface OrderContext {
   readonly job: SealedJob;
@@ -50,9 +63,9 @@ async function checkRefusal(
     return refusedWith('order_ignored', 'the refusal is of another job or node');
   if (!(await verifyRefusal(statement.receiptKey, signed)))
     return refusedWith('order_ignored', 'the refusal is not signed by the node');
-  if (refusal.headerHash === job.headerHash) return ok(refusal.code);
-  // The node has seen this job under another header: its own word that somebody has changed it.
-  return refusedWith(refusal.code === 'header_mismatch' ? 'header_mismatch' : 'unopenable');
+  if (isTampered(refusal.code)) return refusedWith(refusal.code);
+  // The node has seen this job under another header.
+  return refusal.headerHash === job.headerHash ? ok(refusal.code) : refusedWith('unopenable');
 }
 
 async function checkDeparture(

@@ -1,1 +1,2 @@
 import './suites/private-chat.ts';
+import './suites/private-nodes.ts';

@@ -32,6 +32,8 @@ export interface PrivateClientOptions {
   readonly coordinatorKey?: string | null;
   /** Keeps the directory's heads; in memory by default. */
   readonly heads?: HeadStore;
+  /** The most that a question may cost which names no bound itself. Nodes are drawn, cheap or dear: without it any price is paid. */
+  readonly maxPriceNano?: bigint | undefined;
   readonly fetch?: Fetch;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
@@ -58,6 +60,7 @@ export const defaultPatience: Patience & { readonly requestMs: number } = {
 export class PrivateClient {
   readonly baseURL: string;
   readonly #services: Services;
+  readonly #maxPriceNano: bigint | undefined;
 
   constructor(options: PrivateClientOptions) {
     const patience = { ...defaultPatience, ...options.patience };
@@ -80,6 +83,7 @@ export class PrivateClient {
     const chooser = new Chooser({ directory, verifier: new Verifier(), policy, now, random });
     const listings = new Listings(directory, now);
     this.baseURL = api.baseURL;
+    this.#maxPriceNano = options.maxPriceNano;
     this.#services = { api, directory, listings, chooser, policy, patience, now, random };
   }
 
@@ -99,7 +103,10 @@ export class PrivateClient {
     const read = readQuestion(question);
     if (!read.ok) yield failedWith(read.failure);
     else if (signal.aborted) yield { type: 'stopped' };
-    else yield* privateChat(this.#services, { question: read.value, padding, signal });
+    else {
+      const asked = { ...read.value, maxPriceNano: read.value.maxPriceNano ?? this.#maxPriceNano };
+      yield* privateChat(this.#services, { question: asked, padding, signal });
+    }
   }
 
   /** The newest head seen of this coordinator's directory, for people to compare. */

@@ -1,3 +1,4 @@
 /** The same suites as in Node, inside Chromium. */
 import './suites/private-chat.ts';
+import './suites/private-nodes.ts';
 import './suites/hostile-coordinator.ts';

@@ -25,8 +25,11 @@ interface Run {
   signal(name: NodeJS.Signals): void;
 }
 
-function run(...args: readonly string[]): Run {
-  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+const run = (...args: readonly string[]): Run => runWith({}, ...args);
+
+function runWith(environment: NodeJS.ProcessEnv, ...args: readonly string[]): Run {
+  const env = { ...process.env, ...environment };
+  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env });
   onTestFinished(() => void child.kill('SIGKILL'));
   let [out, error] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text));
@@ -65,7 +68,10 @@ describe('npm run proxy', { timeout: 30_000 }, () => {
       models: [],
       simulated: false,
     });
-    expect(facts['notices']).toEqual([expect.stringContaining('--policy FILE')]);
+    expect(facts['notices']).toEqual([
+      expect.stringContaining('--coordinator-key'),
+      expect.stringContaining('--policy FILE'),
+    ]);
     expect(readFileSync(path, 'utf8')).toBe(`${String(facts['token'])}\n`);
     expect(statSync(path).mode & 0o777).toBe(0o600);
     expect(statSync(state).mode & 0o777).toBe(0o700);
@@ -116,6 +122,7 @@ describe('npm run proxy', { timeout: 30_000 }, () => {
     [['--coordinator', 'http://x', '--port', '70000'], '--port'],
     [['--coordinator', 'http://x', '--padding', 'thick'], '--padding'],
     [['--coordinator', 'http://x', '--coordinator-key', 'ab'], '--coordinator-key'],
+    [['--coordinator', 'http://x', '--max-price', 'cheap'], '--max-price is not'],
     [['--coordinator', 'http://x', '--policy', '/nowhere'], '/nowhere'],
     [['--coordinator', 'http://x', '--policy', main], "can't be used"],
     [['--unknown'], '--unknown'],
@@ -126,6 +133,35 @@ describe('npm run proxy', { timeout: 30_000 }, () => {
     expect(proxy.lines()).toMatchObject([
       { event: 'failed', failure: { message: expect.stringContaining(message) } },
     ]);
+  });
+
+  it('sends no API key in the clear to another machine', async () => {
+    const environment = { TUSSAH_API_KEY: 'tsk_1' };
+    const proxy = runWith(environment, '--coordinator', 'http://tussah.example', '--state', folder());
+    expect(await proxy.code).toBe(2);
+    expect(proxy.error()).toContain('in the clear');
+    const here = runWith(environment, ...serving, '--state', folder(), '--coordinator-key', 'ab'.repeat(32));
+    expect((await started(here))['notices']).toEqual([expect.stringContaining('--policy FILE')]);
+  });
+
+  it('leaves a folder as it is, and does not start in one that others can write to', async () => {
+    const state = folder();
+    chmodSync(state, 0o755);
+    const proxy = run(...serving, '--state', state);
+    await started(proxy);
+    expect(statSync(state).mode & 0o777).toBe(0o755);
+    chmodSync(state, 0o777);
+    const other = run(...serving, '--state', state);
+    expect(await other.code).toBe(1);
+    expect(other.error()).toContain('Choose another --state folder.');
+  });
+
+  it('does not start on heads that it can’t read', async () => {
+    const state = folder();
+    writeFileSync(join(state, 'heads.json'), '{');
+    const proxy = run(...serving, '--state', state);
+    expect(await proxy.code).toBe(1);
+    expect(proxy.error()).toContain('Choose another --state folder.');
   });
 
   it('says so when its port is taken', async () => {

@@ -10,6 +10,9 @@ import { openState, type ProxyState } from './proxy-state.ts';
 /** A terminal and npm may both pass on the same key press. */
 const SAME_SIGNAL_MS = 1_000;
 
+const firstSight =
+  'Nothing is remembered of this coordinator: its key and directory are believed as they come first. Pin the key with --coordinator-key.';
+
 async function main(): Promise<number> {
   const args = process.argv.slice(2);
   const parsed = readArguments(args, process.env);
@@ -21,8 +24,10 @@ async function main(): Promise<number> {
   const options = parsed.value;
   let state: ProxyState;
   let server: ProxyServer;
+  let known: boolean;
   try {
     state = openState(options.stateFolder);
+    known = options.coordinatorKey !== null || (await state.heads.load(options.baseURL)) !== undefined;
     server = await start(options, state);
   } catch (error) {
     const { code = 'unknown', syscall = 'it' } = error as NodeJS.ErrnoException;
@@ -32,26 +37,35 @@ async function main(): Promise<number> {
     const message = `The proxy can't start: ${syscall} failed with ${code}.`;
     return fail({ code: 'not_started', message, remedy }, options.json, exitCodes.failed);
   }
-  announce(options, state, server);
-  return untilStopped(server, (text) => say(options, { event: 'notice', text }, text));
+  // Before anything is said: whoever reads it may ask it to stop at once.
+  const stopped = untilStopped(server, (text) => say(options, { event: 'notice', text }, text));
+  announce(options, state, server, known);
+  return stopped;
 }
 
 function start(options: ProxyArguments, { token, heads }: ProxyState): Promise<ProxyServer> {
-  const { baseURL, apiKey, policy, coordinatorKey, port, padding } = options;
-  const client = new PrivateClient({ baseURL, apiKey, policy, coordinatorKey, heads });
+  const { baseURL, apiKey, policy, coordinatorKey, port, padding, maxPriceNano } = options;
+  const client = new PrivateClient({ baseURL, apiKey, policy, coordinatorKey, heads, maxPriceNano });
   const api = new CoordinatorApi({ baseURL, apiKey, fetch, timeoutMs: defaultPatience.requestMs });
   const models = new Set(Object.keys(policy.models));
   const onBug = (name: string) => process.stderr.write(`A request failed: ${name}.\n`);
   return startProxy({ client, api, models, padding, port, token, onBug });
 }
 
-function announce(options: ProxyArguments, { token, tokenPath }: ProxyState, { port }: ProxyServer): void {
+/** `known`: the coordinator's key is pinned, or was seen before. */
+function announce(
+  options: ProxyArguments,
+  { token, tokenPath }: ProxyState,
+  { port }: ProxyServer,
+  known: boolean,
+): void {
   const { policy, baseURL } = options;
   const url = `http://127.0.0.1:${port}/v1`;
   const models = Object.keys(policy.models);
   const simulated = policy.simulatedRoots.length > 0;
   const notices = [
     ...(simulated ? [simulatedWarning] : []),
+    ...(known ? [] : [firstSight]),
     ...(models.length === 0
       ? ['The policy names no model and no image, so every question is refused. Give one with --policy FILE.']
       : []),

@@ -6,6 +6,7 @@ import { parsePolicy, type Policy } from '@tussah/attestation/policy/policy';
 import { limits } from '@tussah/attestation/limits';
 import { fail, ok, type Failure, type Result } from '@tussah/protocol/errors';
 import { PublicKeySchema } from '@tussah/protocol/ids';
+import { parseTon } from '@tussah/protocol/money';
 import { PaddingSchema, type Padding } from '@tussah/protocol/private/header';
 import * as v from 'valibot';
 
@@ -24,6 +25,7 @@ to them and opens their answers. Nothing leaves this machine in the clear.
   --port N               port on 127.0.0.1 (${DEFAULT_PORT})
   --coordinator-key KEY  the coordinator's public key, where you know it; otherwise the first one seen is kept
   --padding NAME         paced (default), buckets or none: what lengths and times may tell
+  --max-price TON        the most that one question may cost, unless it says so itself; default: whatever the node asks that is drawn
   --state FOLDER         keeps the token and the directory's heads (.tussah/proxy)
   --json                 print one JSON object a line
   --help                 this text
@@ -44,6 +46,7 @@ export interface ProxyArguments {
   readonly port: number;
   readonly coordinatorKey: string | null;
   readonly padding: Padding;
+  readonly maxPriceNano: bigint | undefined;
   readonly stateFolder: string;
   readonly json: boolean;
 }
@@ -74,6 +77,12 @@ export function readArguments(
       '--coordinator is not the origin of an http or https site.',
       'Give it like https://tussah.example.',
     );
+  const apiKey = environment['TUSSAH_API_KEY'] ?? null;
+  if (apiKey !== null && url.protocol === 'http:' && !isThisMachine(url.hostname))
+    return bad(
+      'The API key would go to --coordinator in the clear.',
+      'Use an https address, or unset TUSSAH_API_KEY to ask as a guest.',
+    );
   const port = Number(values.port ?? DEFAULT_PORT);
   if (!/^\d{1,5}$/.test(values.port ?? '0') || port > 65_535)
     return bad('--port is not a port.', 'Give a number from 0, for any that is free, to 65535.');
@@ -83,19 +92,28 @@ export function readArguments(
   const padding = values.padding ?? 'paced';
   if (!v.is(PaddingSchema, padding))
     return bad(`--padding ${padding} does not exist.`, 'Choose paced, buckets or none.');
+  const maxPrice = values['max-price'];
+  const maxPriceNano = maxPrice === undefined ? undefined : parseTon(maxPrice);
+  if (maxPrice !== undefined && maxPriceNano === undefined)
+    return bad('--max-price is not a sum in TON.', 'Give it like 0.05, with at most nine decimals.');
   const policy = readPolicy(values.policy ?? packagedPolicy);
   if (!policy.ok) return policy;
   return ok({
     baseURL: `${url.origin}/v1`,
-    apiKey: environment['TUSSAH_API_KEY'] ?? null,
+    apiKey,
     policy: policy.value,
     port,
     coordinatorKey,
     padding,
+    maxPriceNano,
     stateFolder: values.state ?? `${root}.tussah/proxy`,
     json: values.json === true,
   });
 }
+
+/** Of a URL, where names and addresses are normalised. */
+const isThisMachine = (hostname: string): boolean =>
+  hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d+){3}$/.test(hostname);
 
 function readPolicy(path: string): Result<Policy> {
   const unreadable = (why: string): Result<never> =>
@@ -118,6 +136,7 @@ const parse = (args: readonly string[]) =>
       port: { type: 'string' },
       'coordinator-key': { type: 'string' },
       padding: { type: 'string' },
+      'max-price': { type: 'string' },
       state: { type: 'string' },
       json: { type: 'boolean' },
       help: { type: 'boolean', short: 'h' },

@@ -116,9 +116,10 @@ async function serve(
     });
     await send(answered, response, controller.signal);
   } catch (error) {
-    if (!controller.signal.aborted) options.onBug(error instanceof Error ? error.name : 'unknown');
+    const { aborted } = controller.signal;
+    if (!aborted) options.onBug(error instanceof Error ? error.name : 'unknown');
     if (response.headersSent) response.destroy();
-    else await refuseAndClose(response, failure('internal'));
+    else await refuseAndClose(response, failure(aborted ? 'shutting_down' : 'internal'));
   } finally {
     running.delete(controller);
   }

@@ -1,6 +1,6 @@
 /** What the proxy keeps in its folder: its token, which only its owner may read, and the directory's heads. */
 import { randomBytes } from 'node:crypto';
-import { chmodSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FileHeads } from '../private/file-heads.ts';
 
@@ -12,13 +12,24 @@ export interface ProxyState {
 
 const TOKEN = /^tussah-[0-9a-f]{64}$/;
 
-/** Makes the folder and the token where there are none. Throws what the file system says. */
+/** Makes the folder and the token where there are none. Throws what the file system says, or that the folder is not only ours. */
 export function openState(folder: string): ProxyState {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  chmodSync(folder, 0o700);
+  demandOwn(folder);
   const tokenPath = join(folder, 'token');
   const token = readToken(tokenPath) ?? newToken(tokenPath);
   return { token, tokenPath, heads: new FileHeads(join(folder, 'heads.json')) };
+}
+
+/** Whoever else can write there could put heads and a token of his own in place of ours. Windows has no such modes. */
+function demandOwn(folder: string): void {
+  if (process.platform === 'win32') return;
+  const { uid, mode } = statSync(folder);
+  if (uid === process.getuid?.() && (mode & 0o022) === 0) return;
+  throw Object.assign(new Error('others can write to the folder'), {
+    syscall: 'owning --state',
+    code: 'EPERM',
+  });
 }
 
 /** One that others could have read is no secret any more. Windows has no such modes. */

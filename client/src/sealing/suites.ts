@@ -58,6 +58,17 @@ export async function publicKeyFrom(suite: SuiteName, publicKey: string): Promis
   return suites[suite].kem.deserializePublicKey(bytes);
 }
 
+/** Whether anything can be sealed to it. One of the right length may be none: a point of low order, or beyond the modulus. */
+export async function isUsableKey(suite: SuiteName, publicKey: string): Promise<boolean> {
+  try {
+    const recipientPublicKey = await publicKeyFrom(suite, publicKey);
+    await suites[suite].createSenderContext({ recipientPublicKey });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** After the end of an epoch: overwrites what JavaScript can overwrite. Drop the keys too. */
 export function destroyNodeKeys({ privateKey }: NodeKeys): void {
   if ('key' in privateKey && privateKey.key instanceof Uint8Array) privateKey.key.fill(0);

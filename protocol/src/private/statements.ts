@@ -31,6 +31,7 @@ export const refusalCodes = [
   'unsupported',
   'too_long',
   'draining',
+  'cancelled',
 ] as const;
 
 /** Why a node does not take a job. Domain `tussah-node-refusal/1`. */

@@ -23,7 +23,7 @@ async function deskWith(nodes: number, loopback = true) {
     loopback,
     store: {
       load: (name) => heads.load(name),
-      save: (name, head) => heads.save(name, head),
+      save: (name, head, replaced) => heads.save(name, head, replaced),
       forget: async () => {
         heads = new MemoryHeads();
       },

@@ -1,5 +1,5 @@
 /** What the private tier remembers in this browser, in IndexedDB: heads of directories, and which policy its owner chose. */
-import type { HeadStore } from '@tussah/client/private/heads';
+import { isSameHead, type HeadStore } from '@tussah/client/private/heads';
 import { DirectoryHeadSchema, type DirectoryHead } from '@tussah/protocol/private/directory';
 import * as v from 'valibot';
 
@@ -21,16 +21,22 @@ export class PrivateStore implements HeadStore, SettingStore {
     return kept === undefined ? undefined : v.parse(DirectoryHeadSchema, kept);
   }
 
-  /** Another tab may have kept a newer one in the meantime; then that stays. */
-  save(coordinator: string, head: DirectoryHead): Promise<void> {
-    return this.#transact(stores.heads, (store) => {
+  /** Another tab may have kept another one in the meantime; then that stays. */
+  async save(
+    coordinator: string,
+    head: DirectoryHead,
+    replaced: DirectoryHead | undefined,
+  ): Promise<boolean> {
+    let saved = false;
+    await this.#transact(stores.heads, (store) => {
       const reading = store.get(coordinator);
       reading.addEventListener('success', () => {
         const kept = reading.result as DirectoryHead | undefined;
-        const newer = kept !== undefined && (kept.size > head.size || kept.atMs > head.atMs);
-        if (!newer) store.put(head, coordinator);
+        saved = isSameHead(kept, replaced);
+        if (saved) store.put(head, coordinator);
       });
     });
+    return saved;
   }
 
   /** The next head that is seen is taken for the first: for a person to decide. */

@@ -155,6 +155,34 @@ describe('lies about the answer', () => {
   });
 
   it.each([
+    ['before it begins', 0],
+    ['in its midst', 3],
+  ])('gives up with advice, and a code of ours, %s', async (_, after) => {
+    const error = {
+      ...errorBody(failure('internal')).error,
+      code: 'evidence_rejected',
+      message: 'The answer is: Silk.',
+      remedy: 'Ask again with tier: public.',
+    };
+    const { failed } = await cheated(
+      after === 0
+        ? { response: () => Response.json({ error }, { status: 400 }) }
+        : { events: (events) => [...events.slice(0, after), { type: 'failed', error, skipped: [] }] },
+    );
+    expect(failed.failure).toMatchObject({ code: 'internal', message: expect.stringContaining('refused') });
+    expect(JSON.stringify(failed)).not.toMatch(/public|The answer is/);
+  });
+
+  it('a node that says more than was asked for is cut', async () => {
+    const { client, nodes } = await network();
+    for (const node of nodes)
+      node.says = () => ({ text: Array.from({ length: 9 }, () => 'x'.repeat(4_000)) });
+    const { last, text } = await ask(client);
+    expect(last).toMatchObject({ type: 'failed', text: 'part', failure: { code: 'answer_too_long' } });
+    expect(text.length).toBeLessThanOrEqual(64 * 512);
+  });
+
+  it.each([
     [
       'never begins',
       async function* (events: SealedEvent[]) {

@@ -118,13 +118,24 @@ describe('lies about the directory', () => {
       expect((await cheated({ list })).code).toBe('directory_forged');
   });
 
+  it('shows a node more often than the others, so that it is drawn', async () => {
+    const { failed, coordinator } = await cheated({
+      list: (list) => ({ ...list, nodes: [...list.nodes, ...list.nodes] }),
+    });
+    expect(failed.failure).toMatchObject({
+      code: 'directory_forged',
+      message: expect.stringContaining('twice'),
+    });
+    expect(coordinator.jobs).toEqual([]);
+  });
+
   it('is of no known shape', async () => {
     expect((await cheated({ list: () => ({}) as never })).code).toBe('unreadable_answer');
   });
 
   it('fails closed where the memory of heads fails', async () => {
     const { coordinator } = await network();
-    const broken = { load: () => Promise.reject(new Error('disk')), save: () => Promise.resolve() };
+    const broken = { load: () => Promise.reject(new Error('disk')), save: () => Promise.resolve(true) };
     expect(await codeOf(clientOf(coordinator, { heads: broken }))).toBe('heads_unavailable');
     const readOnly = {
       load: () => Promise.resolve(undefined),

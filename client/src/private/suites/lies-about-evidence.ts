@@ -101,6 +101,22 @@ describe('lies about evidence', () => {
     expect(coordinator.jobs).toEqual([]);
   });
 
+  it.each([
+    ['x25519-hkdf-sha256-aes256gcm', 32],
+    ['xwing-hkdf-sha256-aes256gcm', 1_216],
+  ] as const)('has a key of %s attested that is none', async (suite, bytes) => {
+    const { client, coordinator, nodes } = await network([
+      { suite, bundle: { statement: { hpkePublicKey: '00'.repeat(bytes) } } },
+      {},
+    ]);
+    const { last, events } = await ask(client);
+    expect(last).toMatchObject({ type: 'finished', node: { bundle: nodes[1]?.name } });
+    expect(events[0]).toMatchObject({
+      preparation: { rejected: [{ bundle: nodes[0]?.name, code: 'evidence_rejected' }] },
+    });
+    expect(coordinator.jobs).toHaveLength(1);
+  });
+
   it('lists nothing but junk, and is not followed for ever', async () => {
     const { client, coordinator } = await network(
       Array.from({ length: 30 }, () => ({ notAfterMs: NOW - 1 })),

@@ -4,8 +4,8 @@ import type { SealedRequest } from '@tussah/protocol/private/header';
 import type { SealedEvent, Skip } from '@tussah/protocol/private/sealed-events';
 import { signRefusal } from '@tussah/protocol/private/sign-statements';
 import { newIdentity } from '@tussah/protocol/signatures';
-import { codeOf, network, NOW, world, zeros } from '../testing/asking.ts';
-import { first, cheated } from '../testing/cheated.ts';
+import { ask, codeOf, network, NOW, world, zeros } from '../testing/asking.ts';
+import { first, cheated, flipped } from '../testing/cheated.ts';
 import { random32, type ScriptedNode } from '../testing/scripted-node.ts';
 import { ScriptedPrivateCoordinator, type Sent } from '../testing/scripted-private-coordinator.ts';
 
@@ -125,6 +125,38 @@ describe('lies about the order', () => {
     for (const node of nodes) coordinator.leave(node);
     coordinator.cheats.listsLeft = true;
     expect(await codeOf(client)).toBe('order_ignored');
+  });
+
+  it.each([
+    [
+      'unopenable',
+      async (request: SealedRequest) => ({
+        ...request,
+        wraps: request.wraps.map((wrap, i) => (i === 0 ? { ...wrap, wrapped: flipped(wrap.wrapped) } : wrap)),
+      }),
+    ],
+    [
+      'replayed',
+      async (request: SealedRequest, nodes: readonly ScriptedNode[]) => {
+        await nodes.find(({ name }) => name === request.header.candidates[0])?.take(request, 0);
+        return request;
+      },
+    ],
+  ] as const)('brings about the refusal %s of the first, to reach the second', async (code, spoil) => {
+    const { client, coordinator, nodes } = await network([{}, {}]);
+    coordinator.cheats.request = (request) => spoil(request, nodes);
+    const { last, text } = await ask(client);
+    expect(last).toMatchObject({ type: 'failed', text: 'none', failure: { code } });
+    expect(text).toBe('');
+  });
+
+  it('calls the job off at the first, to reach the second', async () => {
+    const { client, coordinator, nodes } = await network([{}, {}], { random: zeros });
+    coordinator.cheats.request = (request) => {
+      for (const node of nodes) if (node.name === request.header.candidates[0]) node.refuses = 'cancelled';
+      return request;
+    };
+    expect(await codeOf(client)).toBe('cancelled');
   });
 
   it('gives up with refusals that are forged', async () => {
