@@ -8,6 +8,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   relay: async () => (await import('./relay/relay.ts')).relay,
   e2e: async () => (await import('./e2e/e2e.ts')).e2e,
   engines: async () => (await import('./engines/engines.ts')).engines,
+  sealed: async () => (await import('./sealed/sealed.ts')).sealed,
   match: async () => (await import('./match/match.ts')).match,
   idle: async () => (await import('./idle/idle.ts')).idle,
   peers: async () => (await import('./peers/peers.ts')).peers,
@@ -23,6 +24,7 @@ const help = `Usage: npm run bench -- NAME [--json]
   peers    the coordinator beside nginx, a Node pipe, Portkey and LiteLLM
   ledger   CPU of a durable settlement, against the raw insert of its rows
   attestation  verification of evidence, against its bare WebCrypto calls, in Node and in Chromium
+  sealed   the private tier's path against the public one, and what its paddings cost and hide
   match    CPU of one matching decision among 100,000 contributors, against a bare heap a model
   idle     memory and CPU of an idle contributor, against a plain ws server
 
