@@ -12,11 +12,16 @@ const pieces = piecesOf(ANSWER);
 /** Keeps every bound of the offer, and goes on after whatever others have delivered. */
 const honestScript: Script = async (offer, contributor) => {
   contributor.send({ type: 'job-accept', jobId: offer.jobId });
+  // Without it an honest one would be too fast as well, when many ask for little, and be sent away.
+  await pause(THINK_MS);
   const ids = await contributor.deliver(offer, piecesFor(offer));
   if (ids === undefined) return;
   const length = offer.prefix.ids.length + ids.length;
   await contributor.finish(offer, ids, length >= offer.maxTokens ? 'length' : 'stop');
 };
+
+/** At most 50 jobs a second, most of which take three frames: 200 a second are allowed. */
+const THINK_MS = 20;
 
 /** Tokens in one frame: a contributor that sends each by itself is soon too fast when many ask for little. */
 const BATCH = 8;
