@@ -12,9 +12,10 @@ const pieces = piecesOf(ANSWER);
 /** Keeps every bound of the offer, and goes on after whatever others have delivered. */
 const honestScript: Script = async (offer, contributor) => {
   contributor.send({ type: 'job-accept', jobId: offer.jobId });
-  // Without it an honest one would be too fast as well, when many ask for little, and be sent away.
-  await pause(THINK_MS);
-  const ids = await contributor.deliver(offer, piecesFor(offer));
+  const [first, ...others] = piecesFor(offer);
+  // Without a delay an honest one would be too fast as well, when many ask for little, and be sent away.
+  const paced = first === undefined ? [] : [{ ...first, delayMs: THINK_MS }, ...others];
+  const ids = await contributor.deliver(offer, paced);
   if (ids === undefined) return;
   const length = offer.prefix.ids.length + ids.length;
   await contributor.finish(offer, ids, length >= offer.maxTokens ? 'length' : 'stop');
