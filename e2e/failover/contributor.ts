@@ -50,16 +50,15 @@ export class KillableContributor {
       await browser.newBrowserCDPSession(),
     );
     await page.routeWebSocket('**/worker', (socket) => contributor.#relay(socket, passes));
-    const ready = new Promise<void>((done, failed) => {
-      void page.exposeFunction('tussahHost', (text: string) => {
-        const snapshot = readSnapshot(text);
-        if (snapshot?.phase === 'ready') done();
-        if (snapshot?.phase === 'failed') failed(new Error(JSON.stringify(snapshot.failure)));
-      });
+    const ready = Promise.withResolvers<void>();
+    // Before the page loads: on a busy page the answer may come when the page has been killed, which Playwright does not bear.
+    await page.exposeFunction('tussahHost', (text: string) => {
+      const snapshot = readSnapshot(text);
+      if (snapshot?.phase === 'ready') ready.resolve();
+      if (snapshot?.phase === 'failed') ready.reject(new Error(JSON.stringify(snapshot.failure)));
     });
     const hash = formatContributeHash({ auto: true, model, engine, wallet: null });
-    await page.goto(`${url}${CONTRIBUTE_PATH}${hash}`);
-    await ready;
+    await Promise.all([page.goto(`${url}${CONTRIBUTE_PATH}${hash}`), ready.promise]);
     const { processInfo } = await contributor.browserCdp.send('SystemInfo.getProcessInfo');
     contributor.#gpuProcess = processInfo.find(({ type }) => type.toLowerCase() === 'gpu')?.id;
     return contributor;
